@@ -1,0 +1,2 @@
+//! The `dalsegno` binary.
+fn main() {}
