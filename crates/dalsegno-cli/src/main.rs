@@ -1,2 +1,46 @@
-//! The `dalsegno` binary.
-fn main() {}
+//! The `dalsegno` binary: arguments in, one verb of the engine, a report out.
+//!
+//! No decision about backups is made here.
+
+mod args;
+mod face;
+mod sheet;
+mod verbs;
+mod watch;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use dalsegno_engine::{Cancel, EngineError, outcome};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::args::Cli;
+use crate::face::Face;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let face = Face::new(&cli.global);
+    let cancel = Cancel::default();
+    if let Err(error) = listen(&cancel) {
+        face.error(&EngineError::io("listen for signals of", std::path::Path::new("this process"), error));
+        return ExitCode::FAILURE;
+    }
+    let invocation = verbs::Invocation { global: cli.global, face, cancel };
+    match verbs::run(&invocation, cli.verb) {
+        Ok(code) => code,
+        Err(error) => {
+            face.error(&error);
+            ExitCode::from(outcome(error.kind()).exit_code)
+        }
+    }
+}
+
+/// The first signal asks the run to stop and leave nothing half done; the second ends it at once.
+fn listen(cancel: &Cancel) -> std::io::Result<()> {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, cancel.flag())?;
+        signal_hook::flag::register(signal, Arc::clone(&cancel.flag()))?;
+    }
+    Ok(())
+}

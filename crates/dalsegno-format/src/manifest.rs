@@ -357,7 +357,7 @@ pub struct FixtureCompletion {
     pub folders: BTreeMap<String, String>,
 }
 
-/// Files named by rows (`FileField`, `ImageField`) against files captured.
+/// Files named by rows (file and image fields) against files captured.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct References {
     /// Distinct paths named by rows.
@@ -386,7 +386,7 @@ pub struct ListDigests {
 /// Something that could not be captured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// What: `storage default: photos/a.jpg`, …
+    /// What: For example `storage default: photos/a.jpg`.
     pub subject: String,
     /// Why.
     pub reason: String,

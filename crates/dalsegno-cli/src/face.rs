@@ -1,0 +1,112 @@
+//! How the command line speaks: text for people, JSON lines for programs.
+
+use std::fmt::Write as _;
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use dalsegno_engine::EngineError;
+use serde_json::{Value, json};
+
+use crate::args::{Format, Global};
+
+/// The voice of one invocation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Face {
+    pub(crate) format: Format,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: u8,
+}
+
+impl Face {
+    pub(crate) fn new(global: &Global) -> Self {
+        Self { format: global.format, quiet: global.quiet, verbose: global.verbose }
+    }
+
+    pub(crate) fn json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// The outcome of a verb: its report as the last JSON line, or its text.
+    pub(crate) fn report(self, verb: &str, report: Value, text: &str) {
+        if self.json() {
+            let mut line = json!({ "event": "report", "verb": verb });
+            if let (Some(line), Value::Object(report)) = (line.as_object_mut(), report) {
+                line.extend(report);
+            }
+            say(&format!("{line}\n"));
+        } else if !self.quiet {
+            say(text);
+        }
+    }
+
+    /// Output that was asked for and is the point of the verb: not silenced by `--quiet`.
+    pub(crate) fn answer(self, verb: &str, report: Value, text: &str) {
+        Self { quiet: false, ..self }.report(verb, report, text);
+    }
+
+    /// What went wrong, the causes, and the next thing to do.
+    pub(crate) fn error(self, error: &EngineError) {
+        let causes = causes(error);
+        if self.json() {
+            let row = dalsegno_engine::outcome(error.kind());
+            let line = json!({
+                "event": "error",
+                "kind": error.kind().name(),
+                "exit_code": row.exit_code,
+                "message": error.to_string(),
+                "causes": causes,
+                "hint": error.hint(),
+            });
+            say(&format!("{line}\n"));
+            return;
+        }
+        let mut text = format!("error: {error}\n");
+        for cause in causes {
+            let _ = writeln!(text, "  because: {cause}");
+        }
+        if let Some(hint) = error.hint() {
+            let _ = writeln!(text, "hint: {hint}");
+        }
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Asks for the word `yes`; anything else declines. Without a terminal nobody can be asked.
+    pub(crate) fn confirm(self, question: &str, what: &str) -> Result<(), EngineError> {
+        if self.json() || !io::stdin().is_terminal() {
+            return Err(EngineError::Consent { what: what.to_owned() });
+        }
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "{question}\nType `yes` to go on [no]: ");
+        let _ = err.flush();
+        let mut answer = String::new();
+        let _ = io::stdin().lock().read_line(&mut answer);
+        if answer.trim() == "yes" {
+            Ok(())
+        } else {
+            Err(EngineError::Declined { what: what.to_owned() })
+        }
+    }
+}
+
+/// The chain below an error's own words, without repetitions.
+fn causes(error: &EngineError) -> Vec<String> {
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            causes.push(text.clone());
+            said.push_str(&text);
+        }
+        next = cause.source();
+    }
+    causes
+}
+
+/// Writes to standard output; a reader that went away ends the program quietly.
+pub(crate) fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}

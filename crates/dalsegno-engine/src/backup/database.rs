@@ -1,0 +1,150 @@
+//! Databases into the tree.
+
+use std::error::Error;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use dalsegno_archive::{ArchiveError, Content};
+use dalsegno_database::{Captured, DatabaseError, FileSink, Watch, sqlite};
+use dalsegno_format::{
+    DatabaseCompletion, Entry, EntryKind, ErrorKind, Sha256, TableRows, TreePath, tree,
+};
+use serde_json::Value;
+
+use super::capture::{Capturing, begun, own_entry};
+use super::references::ReferenceCheck;
+use super::request::ScopedDatabase;
+use crate::{EngineError, Run};
+
+/// How long a capture waits for a lock of the site.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Progress and cancellation of a run, as databases ask for them.
+pub(crate) struct RunWatch<'a>(pub(crate) Run<'a>);
+
+impl Watch for RunWatch<'_> {
+    fn bytes(&mut self, n: u64) {
+        self.0.progress.advance(n);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.0.cancel.requested()
+    }
+}
+
+pub(super) fn capture(
+    work: &mut Capturing<'_>,
+    mut references: Option<&mut ReferenceCheck>,
+) -> Result<(), EngineError> {
+    if work.scope.databases.is_empty() {
+        return Ok(());
+    }
+    work.own_folder(&tree::path(tree::DATABASE))?;
+    let mut databases: Vec<&ScopedDatabase> = work.scope.databases.iter().collect();
+    databases.sort_by_key(|d| tree::database(&d.live.alias));
+    for database in databases {
+        capture_one(work, database, references.as_deref_mut())?;
+    }
+    Ok(())
+}
+
+fn capture_one(
+    work: &mut Capturing<'_>,
+    database: &ScopedDatabase,
+    references: Option<&mut ReferenceCheck>,
+) -> Result<(), EngineError> {
+    let alias = &database.live.alias;
+    let failed = || EngineError::database(alias);
+    let run = work.run;
+    let options = sqlite::CaptureOptions {
+        busy_timeout: BUSY_TIMEOUT,
+        spool_dir: work.output.folder().to_owned(),
+        exclude_rows_of: database.exclude_rows_of.clone(),
+    };
+    let size = database.live.path.metadata().map_or(0, |m| m.len());
+    run.progress.stage(&format!("backing up database {alias}"), Some(size));
+    let location = sqlite::Location::new(&database.live.path);
+    let mut watch = RunWatch(run);
+    let mut snapshot = sqlite::capture(&location, &options, &mut watch).map_err(failed())?;
+    if let Some(references) = references {
+        for unreadable in references.read(alias, snapshot.as_mut()).map_err(failed())? {
+            work.warning(unreadable);
+        }
+    }
+    let folder = tree::database(alias);
+    work.own_folder(&folder)?;
+    let mut sink = MemberSink { work, database, folder: &folder };
+    let captured = match snapshot.write(&mut sink, &mut watch) {
+        Err(DatabaseError::Sink { source, .. }) if source.is::<EngineError>() => {
+            return Err(*source.downcast::<EngineError>().expect("the guard looked"));
+        }
+        captured => captured.map_err(failed())?,
+    };
+    work.gathered.databases.insert(alias.clone(), completion(captured));
+    Ok(())
+}
+
+fn completion(captured: Captured) -> DatabaseCompletion {
+    let tables = captured
+        .tables
+        .iter()
+        .map(|t| TableRows { name: t.name.clone(), rows: t.rows, note: t.note.clone() })
+        .collect();
+    let mut facts = match serde_json::to_value(&captured) {
+        Ok(Value::Object(facts)) => facts,
+        _ => serde_json::Map::new(),
+    };
+    facts.remove("tables");
+    DatabaseCompletion { bytes: captured.size, tables, facts }
+}
+
+/// Files of one database become members of the tree.
+struct MemberSink<'a, 'b> {
+    work: &'a mut Capturing<'b>,
+    database: &'a ScopedDatabase,
+    folder: &'a TreePath,
+}
+
+impl MemberSink<'_, '_> {
+    /// The mode and owner of the live file: what a restore gives a database that is gone.
+    fn entry(&self, path: TreePath, size: u64) -> Entry {
+        let kind = EntryKind::File { size, extents: None };
+        let mut entry = own_entry(path, kind, 0o600, begun(self.work.output));
+        if let Ok(live) = self.database.live.path.metadata() {
+            entry.mode = live.mode() & 0o777;
+            entry.uid = live.uid();
+            entry.gid = live.gid();
+        }
+        entry
+    }
+}
+
+impl FileSink for MemberSink<'_, '_> {
+    fn file(
+        &mut self,
+        name: &str,
+        size: u64,
+        data: &mut dyn Read,
+    ) -> Result<Sha256, Box<dyn Error + Send + Sync>> {
+        let path = self.folder.join(name).map_err(|e| EngineError::Request {
+            problem: e.to_string(),
+            hint: None,
+        })?;
+        let entry = self.entry(path, size);
+        let added = self.work.writer.add_file(&entry, Content::Stream(data));
+        Ok(added.map_err(|error| match error {
+            ArchiveError::Content { source, .. } => read_failed(source),
+            error => Box::new(EngineError::Archive(error)) as Box<dyn Error + Send + Sync>,
+        })?)
+    }
+}
+
+/// An error of the database that came through the reader goes back as it was.
+fn read_failed(source: std::io::Error) -> Box<dyn Error + Send + Sync> {
+    match source.downcast::<DatabaseError>() {
+        Ok(error) if error.kind() == ErrorKind::Cancelled => Box::new(EngineError::Cancelled),
+        Ok(error) => Box::new(error),
+        Err(source) => Box::new(source),
+    }
+}

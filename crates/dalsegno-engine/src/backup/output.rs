@@ -1,0 +1,139 @@
+//! Where a backup is built and published.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use dalsegno_archive::{Written, sidecar};
+use dalsegno_format::{BackupId, Form, backup_name, is_backup_name};
+use dalsegno_store::{FolderOptions, LocalFolder, ObjectName, Staged, Store, StoreError};
+use jiff::Zoned;
+
+use super::BackupReport;
+use super::request::{BackupRequest, Scope};
+use crate::{EngineError, Run, Site};
+
+/// A name reserved in a folder of backups.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) id: BackupId,
+    /// File name without extension: the top folder of the tree.
+    pub(crate) stem: String,
+    pub(crate) form: Form,
+    /// When the backup began, in the project's zone.
+    pub(crate) begun: Zoned,
+    pub(crate) file_mode: u32,
+    folder: PathBuf,
+    store: LocalFolder,
+    object: ObjectName,
+    staged: Staged,
+}
+
+impl Output {
+    pub(crate) fn reserve(
+        site: &Site,
+        request: &BackupRequest,
+        scope: &Scope,
+        run: Run<'_>,
+    ) -> Result<Self, EngineError> {
+        let settings = site.settings();
+        let folder = request.output_dir.clone().unwrap_or_else(|| settings.dir.clone());
+        let folder = std::path::absolute(&folder).map_err(|e| EngineError::io("find", &folder, e))?;
+        let options = FolderOptions { file_mode: settings.file_permissions, folder_mode: 0o750 };
+        let store = LocalFolder::open(&folder, options)?;
+        let begun = run.local_now(site.time_zone());
+        let (stem, object) = name(&store, request, scope.form, &begun)?;
+        let staged = store.stage(&object);
+        Ok(Self {
+            id: run.new_id(),
+            stem,
+            form: scope.form,
+            begun,
+            file_mode: settings.file_permissions,
+            folder,
+            store,
+            object,
+            staged,
+        })
+    }
+
+    /// The folder the backup is written into: spools go there too.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where to build the archive.
+    pub(crate) fn staged(&self) -> &Path {
+        self.staged.path()
+    }
+
+    /// Gives the finished archive its name; then writes the sidecar, which can be rebuilt.
+    pub(crate) fn publish(self, written: Written) -> Result<BackupReport, EngineError> {
+        if self.form == Form::Folder {
+            self.private_folder()?;
+        }
+        let path = self.store.publish(self.staged, &self.object)?;
+        if self.form != Form::Folder {
+            let beside = sidecar::path(Path::new(self.object.as_str()));
+            let beside = ObjectName::new(beside.to_string_lossy())?;
+            // One without its archive is nobody's: a crash while deleting left it.
+            self.store.delete(&beside)?;
+            self.store.put(&beside, &mut written.manifest_bytes.as_slice())?;
+        }
+        Ok(BackupReport {
+            path,
+            form: self.form,
+            manifest: written.manifest,
+            stored_bytes: written.stored_bytes,
+        })
+    }
+
+    /// Modes do not count as content: a folder form's own folder is made readable for the group
+    /// only, and its time stays the backup's.
+    fn private_folder(&self) -> Result<(), EngineError> {
+        let path = self.staged.path();
+        let failed = |e| EngineError::io("finish", path, e);
+        let folder = File::open(path).map_err(failed)?;
+        let mode = folder.metadata().map_err(failed)?.permissions().mode() & 0o7777;
+        if mode != 0o750 {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o750)).map_err(failed)?;
+        }
+        folder.sync_all().map_err(failed)
+    }
+}
+
+fn name(
+    store: &LocalFolder,
+    request: &BackupRequest,
+    form: Form,
+    begun: &Zoned,
+) -> Result<(String, ObjectName), EngineError> {
+    let object = |stem: &str, form: Form| ObjectName::new(format!("{stem}{}", form.extension()));
+    if let Some(wanted) = &request.filename {
+        let ending = form.extension();
+        let stem = wanted.strip_suffix(ending).filter(|s| !s.is_empty()).unwrap_or(wanted);
+        if !is_backup_name(stem) {
+            return Err(EngineError::Request {
+                problem: format!("`{wanted}` cannot be the name of a backup"),
+                hint: Some("Use letters, digits and `._-`, no `/`; `--output-dir` chooses the folder.".to_owned()),
+            });
+        }
+        let object = object(stem, form)?;
+        if store.contains(&object) {
+            return Err(StoreError::Exists { path: store.path(&object) }.into());
+        }
+        return Ok((stem.to_owned(), object));
+    }
+    for attempt in 1.. {
+        let stem = backup_name(begun.datetime(), attempt);
+        let mut taken = false;
+        for form in Form::ALL {
+            taken |= store.contains(&object(&stem, form)?);
+        }
+        if !taken {
+            let object = object(&stem, form)?;
+            return Ok((stem, object));
+        }
+    }
+    unreachable!("there are more numbers than backups of one second")
+}

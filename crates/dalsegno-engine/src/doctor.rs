@@ -1,0 +1,265 @@
+//! Whether backups and restores can work here, and how to get what is missing.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use dalsegno_database::sqlite;
+use dalsegno_format::ByteSize;
+use dalsegno_project::Origin;
+
+use crate::restore::{State, restores};
+use crate::{Site, free_space};
+
+/// One finding of the doctor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
+    /// What was looked at and what was seen.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Good,
+    /// Works, but should be known.
+    Warning,
+    /// Does not work.
+    Bad,
+}
+
+impl Level {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Warning => "warning",
+            Self::Bad => "error",
+        }
+    }
+}
+
+/// Looks at everything a backup and a restore need; changes nothing.
+pub fn doctor(site: &Site) -> Vec<Finding> {
+    let mut findings = Findings(Vec::new());
+    project(site, &mut findings);
+    settings(site, &mut findings);
+    databases(site, &mut findings);
+    storages(site, &mut findings);
+    folders(site, &mut findings);
+    leftovers(site, &mut findings);
+    findings.0
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn good(&mut self, text: String) {
+        self.0.push(Finding { level: Level::Good, text, hint: None });
+    }
+
+    fn warning(&mut self, text: String, hint: impl Into<Option<String>>) {
+        self.0.push(Finding { level: Level::Warning, text, hint: hint.into() });
+    }
+
+    fn bad(&mut self, text: String, hint: impl Into<Option<String>>) {
+        self.0.push(Finding { level: Level::Bad, text, hint: hint.into() });
+    }
+}
+
+fn project(site: &Site, findings: &mut Findings) {
+    let descriptor = site.descriptor();
+    let name = &descriptor.project.name;
+    match &site.project.origin {
+        Origin::Django { manage_py, interpreter, .. } => findings.good(format!(
+            "project {name}: Django {} on Python {} ({}), found by {}",
+            descriptor.django.as_deref().unwrap_or("?"),
+            descriptor.python.as_deref().unwrap_or("?"),
+            interpreter.program.display(),
+            manage_py.display()
+        )),
+        Origin::Config { path } => {
+            findings.good(format!("project {name}, described by {}", path.display()));
+        }
+        _ => findings.good(format!("project {name}, described by the environment")),
+    }
+    for warning in &descriptor.warnings {
+        findings.warning(warning.clone(), None);
+    }
+    if let Some(path) = &descriptor.own_backups_app {
+        findings.warning(
+            format!("the project has an app of its own named `backups` ({})", path.display()),
+            "Use the native command line, or rename that app before installing Dalsegno's.".to_owned(),
+        );
+    }
+}
+
+fn settings(site: &Site, findings: &mut Findings) {
+    let settings = site.settings();
+    for unknown in &settings.unknown {
+        let hint = unknown.nearest.as_ref().map(|nearest| format!("Did you mean `{nearest}`?"));
+        findings.bad(format!("`{}` is no setting of Dalsegno", unknown.name), hint);
+    }
+    for (on, setting, what) in [
+        (settings.use_encryption, "BACKUP_USE_ENCRYPTION", "encrypt"),
+        (settings.sftp.enabled, "BACKUP_SFTP_ENABLED", "upload"),
+    ] {
+        if on {
+            findings.bad(
+                format!("`{setting}` is on, and this version cannot {what}: backups are refused"),
+                format!("Set `{setting}` to False."),
+            );
+        }
+    }
+}
+
+fn databases(site: &Site, findings: &mut Findings) {
+    for alias in site.aliases() {
+        let live = match site.database(&alias, "back up") {
+            Ok(live) => live,
+            Err(error) => {
+                findings.bad(error.to_string(), error.hint());
+                continue;
+            }
+        };
+        let path = live.path.display();
+        match live.path.metadata() {
+            Err(error) => findings.bad(
+                format!("database {alias}: `{path}` cannot be read: {error}"),
+                "Check `NAME` in the `DATABASES` setting, and the rights of this user.".to_owned(),
+            ),
+            Ok(meta) => {
+                let size = ByteSize(meta.len());
+                match sqlite::table_counts(sqlite::Source::Live(&live.path), &mut dalsegno_database::Quiet) {
+                    Ok(tables) => findings.good(format!("database {alias}: SQLite, {size}, {} tables, `{path}`", tables.len())),
+                    Err(error) => findings.bad(format!("database {alias}: {error}"), error.hint()),
+                }
+                writable(live.path.parent(), &format!("the folder of database {alias}"), findings);
+            }
+        }
+    }
+}
+
+fn storages(site: &Site, findings: &mut Findings) {
+    for root in site.media_roots() {
+        let path = root.location.display();
+        if !root.location.is_dir() {
+            findings.warning(format!("storage {}: `{path}` does not exist", root.alias), None);
+        } else if std::fs::read_dir(&root.location).is_err() {
+            findings.bad(
+                format!("storage {}: `{path}` cannot be read by this user", root.alias),
+                "Run as the site's user, or give this one the right to read it.".to_owned(),
+            );
+        } else {
+            findings.good(format!("storage {}: `{path}`", root.alias));
+            writable(root.location.parent(), &format!("the folder that holds storage {}", root.alias), findings);
+        }
+    }
+    for other in site.other_storages().into_iter().filter(|o| o.matters) {
+        findings.bad(
+            format!("storage {} is not captured: {}", other.alias, other.reason),
+            "Backups of this site are partial (exit code 3).".to_owned(),
+        );
+    }
+}
+
+fn writable(folder: Option<&Path>, what: &str, findings: &mut Findings) {
+    let Some(folder) = folder else { return };
+    if rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_err() {
+        findings.warning(
+            format!("{what}, `{}`, may not be written by this user: restores are refused", folder.display()),
+            "Restore as the site's user or as root.".to_owned(),
+        );
+    }
+}
+
+fn folders(site: &Site, findings: &mut Findings) {
+    for (name, folder) in [("BACKUP_DIR", &site.settings().dir), ("BACKUP_ROOT", &site.settings().root)] {
+        let nearest = folder.ancestors().find(|p| p.is_dir());
+        let can = nearest.is_some_and(|p| rustix::fs::access(p, rustix::fs::Access::WRITE_OK).is_ok());
+        if !can {
+            findings.bad(
+                format!("{name}: `{}` may not be written by this user", folder.display()),
+                format!("Set {name} to a folder this user may write."),
+            );
+            continue;
+        }
+        let free = free_space(folder).map_or_else(|| "unknown".to_owned(), |f| ByteSize(f).to_string());
+        findings.good(format!("{name}: `{}`, {free} free", folder.display()));
+        if let Ok(meta) = folder.metadata() {
+            let mode = meta.permissions().mode() & 0o7777;
+            if mode & 0o007 != 0 {
+                findings.warning(
+                    format!("{name}: `{}` is open to every user (mode {mode:04o})", folder.display()),
+                    format!("chmod 750 '{}'", folder.display()),
+                );
+            }
+        }
+        for root in site.media_roots() {
+            if folder.starts_with(&root.location) {
+                findings.warning(
+                    format!("{name} lies inside storage {}: backups may be served to visitors", root.alias),
+                    format!("Set {name} to a folder outside `{}`.", root.location.display()),
+                );
+            }
+        }
+    }
+}
+
+/// What a killed run or an undecided restore left behind.
+fn leftovers(site: &Site, findings: &mut Findings) {
+    for folder in site.folders() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with('.') && name.ends_with(".partial") {
+                findings.warning(
+                    format!("an unfinished backup was left: `{}`", entry.path().display()),
+                    "Delete it when no backup is running.".to_owned(),
+                );
+            }
+        }
+    }
+    let records = match restores(site) {
+        Ok(records) => records,
+        Err(error) => return findings.bad(error.to_string(), None),
+    };
+    for record in &records {
+        let id = record.id;
+        match record.state {
+            State::Switched => findings.warning(
+                format!("restore {id} of {} keeps the old data", record.backup_name),
+                format!("`dalsegno discard {id}` drops them, `dalsegno rollback {id}` puts them back."),
+            ),
+            State::Switching | State::RollingBack => findings.bad(
+                format!("restore {id} was interrupted while {}", record.state.words()),
+                format!("Stop the site and run `dalsegno rollback {id}`."),
+            ),
+            State::Discarding => findings.warning(
+                format!("restore {id} was interrupted while its old data were being dropped"),
+                format!("Run `dalsegno discard {id}` again."),
+            ),
+            State::Staging | State::Failed | State::RolledBack | State::Discarded => {}
+        }
+    }
+    let live: Vec<_> = site.aliases().iter().filter_map(|a| site.database(a, "restore").ok()).collect();
+    let databases = live.iter().flat_map(|d| sqlite::leftovers(&d.path).unwrap_or_default());
+    let media = site.media_roots();
+    let media = media.iter().flat_map(|r| dalsegno_media::leftovers(&r.location).unwrap_or_default());
+    for path in databases.chain(media) {
+        let kept = records.iter().any(|r| {
+            r.state == State::Switched && path.to_string_lossy().contains(&r.id.to_string())
+        });
+        if !kept {
+            findings.warning(
+                format!("`{}` was left by a restore that is over or was killed", path.display()),
+                "Look at it, then delete it when no restore is running.".to_owned(),
+            );
+        }
+    }
+}

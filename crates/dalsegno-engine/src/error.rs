@@ -1,0 +1,420 @@
+//! What ends a verb without success.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use dalsegno_archive::ArchiveError;
+use dalsegno_database::DatabaseError;
+use dalsegno_format::{ByteSize, ErrorKind};
+use dalsegno_media::MediaError;
+use dalsegno_project::ProjectError;
+use dalsegno_store::StoreError;
+
+/// Why a verb failed or refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The project could not be described.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// An archive could not be written or read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A database could not be captured or restored.
+    #[error("database `{alias}`: {source}")]
+    Database {
+        /// Alias of the database.
+        alias: String,
+        /// What its engine said.
+        source: DatabaseError,
+    },
+    /// A storage could not be captured or restored.
+    #[error("storage `{alias}`: {source}")]
+    Media {
+        /// Alias of the storage.
+        alias: String,
+        /// What went wrong.
+        source: MediaError,
+    },
+    /// A folder of backups could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file system said no.
+    #[error("cannot {action} `{path}`")]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// No backup has this id, name or path.
+    #[error("no backup `{wanted}`")]
+    NoSuchBackup {
+        /// What was asked for.
+        wanted: String,
+        /// The folders that were searched.
+        searched: Vec<PathBuf>,
+    },
+    /// More than one backup has this name or prefix.
+    #[error("`{wanted}` is the name of {} backups: {}", matches.len(), matches.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        wanted: String,
+        /// Ids and places of the backups meant.
+        matches: Vec<String>,
+    },
+    /// No restore has this id.
+    #[error("no restore `{wanted}`")]
+    NoSuchRestore {
+        /// What was asked for.
+        wanted: String,
+        /// The restores there are.
+        known: Vec<String>,
+    },
+    /// The restore is not in a state that allows the verb.
+    #[error("restore `{id}` is {state}: it cannot be {verb}")]
+    RestoreState {
+        /// Id of the restore.
+        id: String,
+        /// Its state.
+        state: String,
+        /// `rolled back` or `discarded`.
+        verb: &'static str,
+    },
+    /// The site asks for something this version cannot do.
+    #[error("`{setting}` is on, and this version cannot {what}")]
+    NotYet {
+        /// The setting.
+        setting: &'static str,
+        /// What it asks for.
+        what: &'static str,
+    },
+    /// The database's engine is not supported.
+    #[error("database `{alias}` is {vendor}, which this version cannot {verb}")]
+    Vendor {
+        /// Alias of the database.
+        alias: String,
+        /// Django's word for the engine, or its dotted path.
+        vendor: String,
+        /// `back up` or `restore`.
+        verb: &'static str,
+    },
+    /// The alias cannot be used, since Django could not load it.
+    #[error("database `{alias}` cannot be used: {reason}")]
+    BrokenAlias {
+        /// Alias of the database.
+        alias: String,
+        /// What Django said.
+        reason: String,
+    },
+    /// The database lives in memory only.
+    #[error("database `{alias}` is in memory: there is nothing to back up or restore")]
+    InMemory {
+        /// Alias of the database.
+        alias: String,
+    },
+    /// The project has no database or storage of this alias.
+    #[error("the project has no {what} `{alias}`")]
+    UnknownAlias {
+        /// `database` or `storage`.
+        what: &'static str,
+        /// The alias asked for.
+        alias: String,
+        /// The aliases there are.
+        known: Vec<String>,
+    },
+    /// The request names a model the project does not have.
+    #[error("the project has no model `{label}`")]
+    UnknownModel {
+        /// What was asked for.
+        label: String,
+        /// The nearest right label.
+        nearest: Option<String>,
+    },
+    /// The options contradict each other or leave nothing to do.
+    #[error("{problem}")]
+    Request {
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The backup does not hold what is to be restored.
+    #[error("the backup holds no database that fits `{wanted}`; it holds: {}", holds.join(", "))]
+    NotInBackup {
+        /// The alias asked for.
+        wanted: String,
+        /// Aliases in the backup.
+        holds: Vec<String>,
+    },
+    /// The backup is of another engine than the live database.
+    #[error("the backup of `{source_alias}` is {backup}, the database `{alias}` is {live}")]
+    WrongEngine {
+        /// Alias in the backup.
+        source_alias: String,
+        /// Alias in the project.
+        alias: String,
+        /// Engine in the backup.
+        backup: String,
+        /// Engine of the project.
+        live: String,
+    },
+    /// The backup is newer than the code.
+    #[error("the backup has migrations that this code does not know: {}", migrations.join(", "))]
+    NewerBackup {
+        /// The migrations, `app.name`.
+        migrations: Vec<String>,
+    },
+    /// The backup is older than the code.
+    #[error("the backup lacks migrations that this code has: {}", migrations.join(", "))]
+    OlderBackup {
+        /// The migrations, `app.name`.
+        migrations: Vec<String>,
+    },
+    /// The backup is another project's.
+    #[error("the backup is of project `{theirs}`, this is `{ours}`")]
+    OtherProject {
+        /// Project of the backup.
+        theirs: String,
+        /// This project.
+        ours: String,
+    },
+    /// A storage's folder cannot be replaced safely.
+    #[error("storage `{alias}` lies at `{path}`, which holds more than media")]
+    UnsafeRoot {
+        /// Alias of the storage.
+        alias: String,
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// Too little space.
+    #[error("not enough space in `{folder}`: {needed} needed, {free} free")]
+    NoSpace {
+        /// Where.
+        folder: PathBuf,
+        /// What the work needs.
+        needed: ByteSize,
+        /// What is free.
+        free: ByteSize,
+    },
+    /// Too little space for a restore.
+    #[error("not enough space in `{folder}` to restore: {needed} needed, {free} free")]
+    NoRoom {
+        /// Where.
+        folder: PathBuf,
+        /// What staging and keeping the old data need.
+        needed: ByteSize,
+        /// What is free.
+        free: ByteSize,
+    },
+    /// The folder may not be written.
+    #[error("{what}, `{path}`, may not be written by this user")]
+    NotWritable {
+        /// Where.
+        path: PathBuf,
+        /// What it is to the project: `the folder of database default`, …
+        what: String,
+    },
+    /// Another process holds the lock.
+    #[error("another restore is running in `{root}` ({holder})")]
+    Busy {
+        /// The folder that is locked.
+        root: PathBuf,
+        /// Verb, process id and time of the holder.
+        holder: String,
+    },
+    /// Verification found damage.
+    #[error("`{path}` is damaged: {first}{}", more(*count))]
+    Damaged {
+        /// The backup.
+        path: PathBuf,
+        /// The first finding.
+        first: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// The backup made before a restore failed.
+    #[error("the backup before the restore failed, so nothing was restored: {0}")]
+    PreBackup(#[source] Box<EngineError>),
+    /// The switch failed; what was switched was put back.
+    #[error("the restore failed while switching, and the old data are back in place: {0}")]
+    SwitchUndone(#[source] Box<EngineError>),
+    /// The switch failed, and so did putting back.
+    #[error("the restore failed while switching ({first}), and the old data could not be put back ({second})")]
+    SwitchStuck {
+        /// The first failure.
+        first: Box<EngineError>,
+        /// The failure of the way back.
+        second: Box<EngineError>,
+        /// Id of the restore.
+        restore: String,
+    },
+    /// The operator's consent is needed, and nobody can be asked.
+    #[error("{what} needs a yes, and there is no terminal to ask on")]
+    Consent {
+        /// What would be done.
+        what: String,
+    },
+    /// The operator said no.
+    #[error("cancelled: {what} was not confirmed")]
+    Declined {
+        /// What would have been done.
+        what: String,
+    },
+    /// The run was asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+fn more(count: usize) -> String {
+    if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() }
+}
+
+impl EngineError {
+    /// Wraps the system's answer to an attempt on `path`.
+    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// Names the database an engine's error belongs to.
+    pub(crate) fn database(alias: &str) -> impl FnOnce(DatabaseError) -> Self {
+        let alias = alias.to_owned();
+        move |source| match source {
+            DatabaseError::Cancelled => Self::Cancelled,
+            source => Self::Database { alias, source },
+        }
+    }
+
+    /// Names the storage an error belongs to.
+    pub(crate) fn media(alias: &str) -> impl FnOnce(MediaError) -> Self {
+        let alias = alias.to_owned();
+        move |source| Self::Media { alias, source }
+    }
+
+    /// The row of the outcome table.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Project(e) => e.kind(),
+            Self::Archive(e) => e.kind(),
+            Self::Database { source, .. } => source.kind(),
+            Self::Media { source, .. } => source.kind(),
+            Self::Store(e) => e.kind(),
+            Self::Io { .. } | Self::SwitchStuck { .. } => ErrorKind::Failed,
+            Self::NoSuchBackup { .. } | Self::NoSuchRestore { .. } => ErrorKind::NotFound,
+            Self::Ambiguous { .. }
+            | Self::UnknownAlias { .. }
+            | Self::UnknownModel { .. }
+            | Self::Request { .. }
+            | Self::NotInBackup { .. } => ErrorKind::Usage,
+            Self::Busy { .. } => ErrorKind::Locked,
+            Self::Damaged { .. } => ErrorKind::Damaged,
+            Self::PreBackup(e) | Self::SwitchUndone(e) => e.kind(),
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::RestoreState { .. }
+            | Self::NotYet { .. }
+            | Self::Vendor { .. }
+            | Self::BrokenAlias { .. }
+            | Self::InMemory { .. }
+            | Self::WrongEngine { .. }
+            | Self::NewerBackup { .. }
+            | Self::OlderBackup { .. }
+            | Self::OtherProject { .. }
+            | Self::UnsafeRoot { .. }
+            | Self::NoSpace { .. }
+            | Self::NoRoom { .. }
+            | Self::NotWritable { .. }
+            | Self::Consent { .. }
+            | Self::Declined { .. } => ErrorKind::Refused,
+        }
+    }
+
+    /// The next thing to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Project(e) => e.hint(),
+            Self::Archive(e) => e.hint(),
+            Self::Database { source, .. } => source.hint(),
+            Self::Media { source, .. } => source.hint(),
+            Self::Store(e) => e.hint(),
+            Self::PreBackup(e) => Some(match e.hint() {
+                Some(hint) => format!("{hint} Or restore without it: `--no-pre-backup`."),
+                None => "Restore without it: `--no-pre-backup`.".to_owned(),
+            }),
+            Self::SwitchUndone(e) => e.hint(),
+            other => other.own_hint(),
+        }
+    }
+
+    fn own_hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoSuchBackup { searched, .. } => format!(
+                "Searched {}. `dalsegno list` shows the backups there are; a path works too.",
+                searched.iter().map(|p| format!("`{}`", p.display())).collect::<Vec<_>>().join(", ")
+            ),
+            Self::Ambiguous { .. } => "Give the id, or more of it.".to_owned(),
+            Self::NoSuchRestore { known, .. } if known.is_empty() => {
+                "This project has no restore that could be undone.".to_owned()
+            }
+            Self::NoSuchRestore { known, .. } => format!("Known restores: {}.", known.join(", ")),
+            Self::NotYet { setting, .. } => {
+                format!("Set `{setting}` to False, or wait for the version that can.")
+            }
+            Self::Vendor { .. } => {
+                "SQLite is supported. Name another alias with `--database`, or use `--skip-database`."
+                    .to_owned()
+            }
+            Self::BrokenAlias { .. } => {
+                "Install what Django asks for, or name another alias with `--database`.".to_owned()
+            }
+            Self::InMemory { .. } => {
+                "Use `--skip-database`, or name another alias with `--database`.".to_owned()
+            }
+            Self::UnknownAlias { known, what, .. } => format!(
+                "The project's {what}s: {}.",
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ),
+            Self::UnknownModel { nearest: Some(nearest), .. } => format!("Did you mean `{nearest}`?"),
+            Self::UnknownModel { .. } => "`dalsegno describe` lists the models.".to_owned(),
+            Self::Request { hint, .. } => return hint.clone(),
+            Self::NotInBackup { .. } => {
+                "Name the one to read with `--from-database`.".to_owned()
+            }
+            Self::WrongEngine { .. } => {
+                "A native backup goes back to the engine it came from; name a fitting target with `--database`.".to_owned()
+            }
+            Self::NewerBackup { .. } => {
+                "Deploy the code the backup was made with, or newer, and restore again.".to_owned()
+            }
+            Self::OlderBackup { .. } => {
+                "`--no-migrate` takes the backup as it is; run `manage.py migrate` afterwards.".to_owned()
+            }
+            Self::OtherProject { .. } => {
+                "If that is what you want, repeat with `--other-project`.".to_owned()
+            }
+            Self::UnsafeRoot { .. } => {
+                "Set MEDIA_ROOT (or the storage's `location`) to a folder of its own, or use `--skip-media`.".to_owned()
+            }
+            Self::NoSpace { .. } => {
+                "Free some space, or choose another folder with `--output-dir`.".to_owned()
+            }
+            Self::NoRoom { folder, .. } => {
+                format!("Free some space in `{}`: the old data are kept there until you discard them.", folder.display())
+            }
+            Self::NotWritable { path, .. } => {
+                format!("Run as the site's user, or give this one the right to write `{}`.", path.display())
+            }
+            Self::Busy { .. } => "Wait until it ends, or stop that process.".to_owned(),
+            Self::Damaged { .. } => {
+                "Use another backup (`dalsegno list`), or skip the check with `--no-backup-check`.".to_owned()
+            }
+            Self::SwitchStuck { restore, .. } => {
+                format!("Stop the site and run `dalsegno rollback {restore}`.")
+            }
+            Self::Consent { .. } => "Repeat with `--force` to answer yes.".to_owned(),
+            _ => return None,
+        };
+        Some(hint)
+    }
+}

@@ -1,0 +1,48 @@
+//! One restore at a time.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use dalsegno_store::{Owner, create_folders};
+use rustix::fs::{FlockOperation, flock};
+
+use crate::run::rfc3339;
+use crate::{EngineError, Run};
+
+/// An exclusive lock on a folder's `.lock`, given back when dropped or when the process dies.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock for `verb`, or says who holds it since when.
+    pub(crate) fn take(root: &Path, verb: &str, run: Run<'_>) -> Result<Self, EngineError> {
+        create_folders(root, 0o750)?;
+        let path = root.join(".lock");
+        let failed = |action, source| EngineError::io(action, &path, source);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0))
+            .open(&path)
+            .map_err(|e| failed("open the lock", e))?;
+        Owner::of(root)?.apply(&path)?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut holder = String::new();
+            let _ = file.by_ref().take(300).read_to_string(&mut holder);
+            return Err(EngineError::Busy { root: root.to_owned(), holder: holder.trim().into() });
+        }
+        let line = format!("{verb}, pid {}, since {}\n", std::process::id(), rfc3339(run.clock.now()));
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(line.as_bytes()))
+            .map_err(|e| failed("write the lock", e))?;
+        Ok(Self { _file: file })
+    }
+}

@@ -1,0 +1,99 @@
+//! Looking inside a backup without restoring it.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use dalsegno_archive::Archive;
+use dalsegno_format::{Entry, Sha256, TreePath};
+
+use crate::{EngineError, Run};
+
+/// Calls `each` for every member at or below `path`, in the order of the tree; returns how many.
+pub fn contents(
+    source: &Path,
+    path: Option<&TreePath>,
+    each: &mut dyn FnMut(Entry, Option<Sha256>),
+) -> Result<u64, EngineError> {
+    let archive = Archive::open(source)?;
+    let mut shown = 0;
+    for member in archive.entries()? {
+        let (entry, sha256) = member?;
+        let wanted = path.is_none_or(|path| entry.path == *path || entry.path.below(path).is_some());
+        if wanted {
+            shown += 1;
+            each(entry, sha256);
+        }
+    }
+    match path {
+        Some(path) if shown == 0 => Err(absent(path)),
+        _ => Ok(shown),
+    }
+}
+
+/// A path of a backup as a user types it: a trailing `/` does not matter.
+pub fn tree_path(text: &[u8]) -> Result<TreePath, EngineError> {
+    let trimmed = text.strip_suffix(b"/").unwrap_or(text);
+    TreePath::new(trimmed).map_err(|e| EngineError::Request {
+        problem: e.to_string(),
+        hint: Some("Give the path as `dalsegno contents` prints it.".to_owned()),
+    })
+}
+
+fn absent(path: &TreePath) -> EngineError {
+    EngineError::Request {
+        problem: format!("the backup holds no `{path}`"),
+        hint: Some("`dalsegno contents` lists what it holds.".to_owned()),
+    }
+}
+
+/// Copies one file of a backup into `out` and checks it on the way; returns its size in bytes.
+pub fn get(
+    source: &Path,
+    path: &TreePath,
+    out: &mut dyn Write,
+    run: Run<'_>,
+) -> Result<u64, EngineError> {
+    let archive = Archive::open(source)?;
+    let mut member = archive.open_member(path).map_err(|e| match e {
+        dalsegno_archive::ArchiveError::NoMember { path } => absent(&path),
+        e => e.into(),
+    })?;
+    run.progress.stage(&format!("reading {path}"), None);
+    let mut buffer = vec![0; 256 * 1024];
+    let mut size = 0;
+    loop {
+        run.check_cancelled()?;
+        let n = match member.read(&mut buffer) {
+            Ok(0) => return Ok(size),
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(EngineError::io("read", source, e)),
+        };
+        out.write_all(&buffer[..n]).map_err(|e| EngineError::io("write", Path::new("output"), e))?;
+        size += n as u64;
+        run.progress.advance(n as u64);
+    }
+}
+
+/// Like [`get`], into a new file (mode 0600) that is only there when all of it was right.
+pub fn get_to_file(
+    source: &Path,
+    path: &TreePath,
+    target: &Path,
+    run: Run<'_>,
+) -> Result<u64, EngineError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(target)
+        .map_err(|e| EngineError::Store(dalsegno_store::StoreError::io("create", target, e)))?;
+    let done = get(source, path, &mut file, run)
+        .and_then(|size| file.sync_all().map(|()| size).map_err(|e| EngineError::io("write", target, e)));
+    if done.is_err() {
+        let _ = std::fs::remove_file(target);
+    }
+    done
+}

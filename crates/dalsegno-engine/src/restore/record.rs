@@ -1,0 +1,264 @@
+//! The record of a restore: `BACKUP_ROOT/restores/<id>.json`.
+//!
+//! It is the journal of the switch and what `rollback` and `discard` work from. Each change is
+//! written aside, made durable and renamed into place.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use dalsegno_database::sqlite;
+use dalsegno_format::BackupId;
+use dalsegno_store::{Owner, create_folders, sync_folder};
+use serde::{Deserialize, Serialize};
+
+use super::plan::RestorePlan;
+use crate::run::rfc3339;
+use crate::{EngineError, Run, Site};
+
+/// One restore, as it is on disk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RestoreRecord {
+    /// Its id.
+    pub id: BackupId,
+    /// Id of the backup.
+    pub backup: BackupId,
+    /// Name of the backup.
+    pub backup_name: String,
+    /// Where the backup lay.
+    pub source: PathBuf,
+    /// UTC, RFC 3339.
+    pub started_at: String,
+    /// UTC, RFC 3339; `None` while it runs.
+    pub finished_at: Option<String>,
+    /// How far it came.
+    pub state: State,
+    /// The backup made of what was replaced.
+    pub pre_backup: Option<PathBuf>,
+    /// Databases, in the order of the switch.
+    pub databases: Vec<DatabaseStep>,
+    /// Storages, in the order of the switch.
+    pub storages: Vec<StorageStep>,
+    /// Fixture files that were written, in order.
+    #[serde(default)]
+    pub fixtures: Vec<FixtureStep>,
+    /// What failed and was left as it was.
+    #[serde(default)]
+    pub failures: Vec<String>,
+    /// Why it failed.
+    #[serde(default)]
+    pub error: Option<String>,
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+/// How far a restore came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The copy is being made beside the live data; nothing live has changed.
+    Staging,
+    /// The copies are being put in place, one after the other.
+    Switching,
+    /// The site has the backup's data; the old are kept.
+    Switched,
+    /// It failed; the site has its old data.
+    Failed,
+    /// The old data are being put back.
+    RollingBack,
+    /// The old data are back.
+    RolledBack,
+    /// The kept old data are being dropped.
+    Discarding,
+    /// The kept old data are gone.
+    Discarded,
+}
+
+impl State {
+    /// The state in words: `restore X is …`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Staging => "staging",
+            Self::Switching => "switching",
+            Self::Switched => "switched",
+            Self::Failed => "failed",
+            Self::RollingBack => "rolling back",
+            Self::RolledBack => "rolled back",
+            Self::Discarding => "being discarded",
+            Self::Discarded => "discarded",
+        }
+    }
+}
+
+/// One database of a restore.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DatabaseStep {
+    /// Its alias.
+    pub alias: String,
+    /// The live database.
+    pub live: PathBuf,
+    /// What the switch did; `None` before it and after a rollback.
+    pub switched: Option<sqlite::Switched>,
+    /// What a forced rollback found and kept.
+    #[serde(default)]
+    pub present: Option<PathBuf>,
+}
+
+/// One storage of a restore.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StorageStep {
+    /// Its alias.
+    pub alias: String,
+    /// The live folder.
+    pub live: PathBuf,
+    /// What the switch did; `None` before it and after a rollback.
+    pub switched: Option<dalsegno_media::Switched>,
+    /// What a forced rollback found and kept.
+    #[serde(default)]
+    pub present: Option<PathBuf>,
+}
+
+/// One fixture file of a restore.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FixtureStep {
+    /// The file.
+    pub live: PathBuf,
+    /// The file it replaced; `None` when there was none.
+    pub kept: Option<PathBuf>,
+}
+
+impl RestoreRecord {
+    pub(super) fn begin(
+        site: &Site,
+        plan: &RestorePlan,
+        pre_backup: Option<PathBuf>,
+        run: Run<'_>,
+    ) -> Result<Self, EngineError> {
+        let folder = folder(site);
+        create_folders(&folder, 0o700)?;
+        let record = Self {
+            id: plan.id,
+            backup: plan.manifest.metadata.id,
+            backup_name: plan.manifest.metadata.name.clone(),
+            source: plan.request.source.clone(),
+            started_at: rfc3339(run.clock.now()),
+            finished_at: None,
+            state: State::Staging,
+            pre_backup,
+            databases: plan
+                .databases
+                .iter()
+                .map(|d| DatabaseStep {
+                    alias: d.target.alias.clone(),
+                    live: d.target.path.clone(),
+                    switched: None,
+                    present: None,
+                })
+                .collect(),
+            storages: plan
+                .storages
+                .iter()
+                .map(|s| StorageStep {
+                    alias: s.alias.clone(),
+                    live: s.live.location.clone(),
+                    switched: None,
+                    present: None,
+                })
+                .collect(),
+            fixtures: Vec::new(),
+            failures: Vec::new(),
+            error: None,
+            path: folder.join(format!("{}.json", plan.id)),
+        };
+        record.write()?;
+        Ok(record)
+    }
+
+    /// Writes the record durably.
+    pub(super) fn write(&self) -> Result<(), EngineError> {
+        let aside = self.path.with_extension("json.new");
+        let failed = |e| EngineError::io("write the record", &self.path, e);
+        let json = serde_json::to_vec_pretty(self).expect("records have string keys only");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&aside)
+            .map_err(failed)?;
+        file.write_all(&json).and_then(|()| file.sync_all()).map_err(failed)?;
+        let folder = self.path.parent().expect("records lie in a folder");
+        Owner::of(folder)?.apply(&aside)?;
+        fs::rename(&aside, &self.path).map_err(failed)?;
+        Ok(sync_folder(folder)?)
+    }
+
+    pub(super) fn enter(&mut self, state: State) -> Result<(), EngineError> {
+        self.state = state;
+        self.write()
+    }
+
+    pub(super) fn finish(&mut self, state: State, run: Run<'_>) -> Result<(), EngineError> {
+        self.finished_at = Some(rfc3339(run.clock.now()));
+        self.enter(state)
+    }
+
+    pub(super) fn fail(&mut self, error: &EngineError) -> Result<(), EngineError> {
+        self.error = Some(error.to_string());
+        self.enter(State::Failed)
+    }
+}
+
+fn folder(site: &Site) -> PathBuf {
+    site.settings().root.join("restores")
+}
+
+/// All restores of a site, newest first; a record that cannot be read is an error.
+pub(crate) fn restores(site: &Site) -> Result<Vec<RestoreRecord>, EngineError> {
+    let folder = folder(site);
+    let entries = match fs::read_dir(&folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|e| EngineError::io("list", &folder, e))?,
+    };
+    let mut records = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|e| EngineError::io("list", &folder, e))?.path();
+        if path.extension().is_some_and(|e| e == "json") {
+            records.push(read(&path)?);
+        }
+    }
+    records.sort_by_key(|r| std::cmp::Reverse(r.id));
+    Ok(records)
+}
+
+fn read(path: &Path) -> Result<RestoreRecord, EngineError> {
+    let failed = |e| EngineError::io("read the record", path, e);
+    let file = File::open(path).map_err(failed)?;
+    let mut record: RestoreRecord = serde_json::from_reader(std::io::BufReader::new(file))
+        .map_err(|e| failed(std::io::Error::other(e)))?;
+    path.clone_into(&mut record.path);
+    Ok(record)
+}
+
+/// The restore of this id or unique prefix of one; `latest`: the newest that still holds old data.
+pub fn find_restore(site: &Site, wanted: &str) -> Result<RestoreRecord, EngineError> {
+    let records = restores(site)?;
+    let undoable = |r: &&RestoreRecord| {
+        !matches!(r.state, State::Failed | State::RolledBack | State::Discarded)
+    };
+    let known = records.iter().filter(undoable).map(|r| r.id.to_string()).collect();
+    let matches: Vec<&RestoreRecord> = if wanted == "latest" {
+        records.iter().filter(undoable).take(1).collect()
+    } else {
+        records.iter().filter(|r| wanted.len() >= 4 && r.id.to_string().starts_with(wanted)).collect()
+    };
+    match matches[..] {
+        [] => Err(EngineError::NoSuchRestore { wanted: wanted.to_owned(), known }),
+        [one] => Ok(one.clone()),
+        _ => Err(EngineError::Ambiguous {
+            wanted: wanted.to_owned(),
+            matches: matches.iter().map(|r| r.id.to_string()).collect(),
+        }),
+    }
+}

@@ -1,0 +1,367 @@
+//! One pass over the backup: databases, media and fixtures are staged beside the live data and
+//! checked.
+
+use std::error::Error;
+use std::io::Read;
+
+use dalsegno_archive::{Archive, ArchiveError, Check, Member, MemberContent, ReadError, Watch};
+use dalsegno_database::{TableCount, sqlite};
+use dalsegno_format::{Entry, EntryKind, TreePath, tree};
+use dalsegno_media::{MediaError, SealedTree, StageOptions, StagedTree, Target};
+
+use super::plan::{DatabasePlan, RestorePlan, StoragePlan, below};
+use super::record::RestoreRecord;
+use super::switch::StagedFixture;
+use crate::backup::RunWatch;
+use crate::{EngineError, Run, Site, workers};
+
+/// Everything staged and checked, ready to be switched in. `None`: failed and left as it is.
+pub(super) struct Staged {
+    pub(super) databases: Vec<Option<sqlite::Staged>>,
+    pub(super) storages: Vec<Option<SealedTree>>,
+    pub(super) fixtures: Vec<StagedFixture>,
+}
+
+pub(super) fn stage(
+    _site: &Site,
+    plan: &RestorePlan,
+    record: &mut RestoreRecord,
+    run: Run<'_>,
+) -> Result<Staged, EngineError> {
+    let archive = Archive::open(&plan.request.source)?;
+    let mut staging = Staging::begin(plan, run)?;
+    let read = read(&archive, plan, &mut staging, run);
+    let staged = read.and_then(|()| staging.finish());
+    match staged {
+        Ok((staged, failures)) => {
+            record.failures = failures;
+            record.write()?;
+            Ok(staged)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn read(
+    archive: &Archive,
+    plan: &RestorePlan,
+    staging: &mut Staging<'_>,
+    run: Run<'_>,
+) -> Result<(), EngineError> {
+    run.progress.stage("restoring beside the live data", Some(archive.stored_bytes()));
+    let mut seen = 0;
+    let mut progress = |p: dalsegno_archive::Progress| {
+        run.progress.advance(p.stored.saturating_sub(seen));
+        seen = seen.max(p.stored);
+    };
+    let cancelled = || run.cancel.requested();
+    let mut watch = Watch { progress: &mut progress, cancelled: &cancelled };
+    let check = if plan.request.check { Check::Full } else { Check::Unverified };
+    let mut visit = |member: Member<'_>| -> Result<(), Box<dyn Error + Send + Sync>> {
+        staging.take(member).map_err(Into::into)
+    };
+    archive.read(check, workers(), &mut watch, &mut visit).map_err(read_error)?;
+    Ok(())
+}
+
+/// The engine's own error comes back from the visit as it was.
+pub(super) fn read_error(error: ReadError) -> EngineError {
+    match error {
+        ReadError::Archive(ArchiveError::Cancelled) => EngineError::Cancelled,
+        ReadError::Archive(error) => error.into(),
+        ReadError::Visit { source, path } => match source.downcast::<EngineError>() {
+            Ok(error) => *error,
+            Err(source) => EngineError::Request {
+                problem: format!("cannot restore `{path}`: {source}"),
+                hint: None,
+            },
+        },
+        _ => EngineError::Request { problem: "the backup cannot be read".to_owned(), hint: None },
+    }
+}
+
+struct Staging<'a> {
+    plan: &'a RestorePlan,
+    run: Run<'a>,
+    databases: Vec<StagingDatabase<'a>>,
+    storages: Vec<StagingStorage<'a>>,
+    fixtures: Vec<StagedFixture>,
+    failures: Vec<String>,
+}
+
+struct StagingDatabase<'a> {
+    plan: &'a DatabasePlan,
+    file: TreePath,
+    staged: Option<sqlite::Staged>,
+    failed: bool,
+}
+
+struct StagingStorage<'a> {
+    plan: &'a StoragePlan,
+    folder: TreePath,
+    tree: Option<StagedTree>,
+}
+
+impl<'a> Staging<'a> {
+    fn begin(plan: &'a RestorePlan, run: Run<'a>) -> Result<Self, EngineError> {
+        let databases = plan
+            .databases
+            .iter()
+            .map(|database| StagingDatabase {
+                plan: database,
+                file: tree::database(&database.source)
+                    .join(sqlite::FILE_NAME)
+                    .expect("a fixed name is a path"),
+                staged: None,
+                failed: false,
+            })
+            .collect();
+        let mut staging = Self {
+            plan,
+            run,
+            databases,
+            storages: Vec::new(),
+            fixtures: Vec::new(),
+            failures: Vec::new(),
+        };
+        for storage in &plan.storages {
+            let begun = begin_tree(plan, storage).map_err(EngineError::media(&storage.alias));
+            let tree = staging.tolerate(begun)?;
+            let folder = tree::storage(&storage.alias);
+            staging.storages.push(StagingStorage { plan: storage, folder, tree });
+        }
+        Ok(staging)
+    }
+
+    /// With `keep_going`, a failed target is noted and left as it was.
+    fn tolerate<T>(&mut self, result: Result<T, EngineError>) -> Result<Option<T>, EngineError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(EngineError::Cancelled) => Err(EngineError::Cancelled),
+            Err(error) if self.plan.request.keep_going => {
+                let text = match error.source() {
+                    Some(cause) => format!("{error}: {cause}"),
+                    None => error.to_string(),
+                };
+                self.run.progress.warn(&text);
+                self.failures.push(text);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn take(&mut self, member: Member<'_>) -> Result<(), EngineError> {
+        self.run.check_cancelled()?;
+        let Member { entry, content } = member;
+        if let Some(index) = self.databases.iter().position(|d| d.file == entry.path) {
+            return self.take_database(index, &entry, content);
+        }
+        for index in 0..self.storages.len() {
+            let folder = &self.storages[index].folder;
+            if entry.path == *folder || entry.path.below(folder).is_some() {
+                return self.take_media(index, entry, content);
+            }
+        }
+        self.take_fixture(entry, content)
+    }
+
+    fn take_database(
+        &mut self,
+        index: usize,
+        entry: &Entry,
+        content: MemberContent<'_>,
+    ) -> Result<(), EngineError> {
+        let target = &self.databases[index].plan.target;
+        let (alias, size) = (target.alias.clone(), entry.size().unwrap_or(0));
+        let staged = sqlite::Target::new(&target.path, &self.plan.id.to_string())
+            .and_then(|target| target.stage(&mut *reader(content), size, &mut Polled(self.run)))
+            .map_err(EngineError::database(&alias));
+        let staged = self.tolerate(staged)?;
+        self.databases[index].failed = staged.is_none();
+        self.databases[index].staged = staged;
+        Ok(())
+    }
+
+    fn take_media(
+        &mut self,
+        index: usize,
+        entry: Entry,
+        content: MemberContent<'_>,
+    ) -> Result<(), EngineError> {
+        let storage = &mut self.storages[index];
+        let Some(tree) = storage.tree.as_mut() else { return Ok(()) };
+        let done = match below(entry.clone(), &storage.folder) {
+            None => {
+                tree.root(&entry);
+                Ok(())
+            }
+            Some(entry) => put(tree, entry, content),
+        };
+        let alias = storage.plan.alias.clone();
+        if self.tolerate(done.map_err(EngineError::media(&alias)))?.is_none() {
+            if let Some(tree) = self.storages[index].tree.take() {
+                let _ = tree.abandon(&|| false);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_fixture(&mut self, entry: Entry, content: MemberContent<'_>) -> Result<(), EngineError> {
+        let top = tree::path(tree::FIXTURES);
+        for fixture in &self.plan.fixtures {
+            let folder = top.join(&fixture.name).expect("a component is a path");
+            if let Some(entry) = below(entry.clone(), &folder) {
+                let id = self.plan.id.short();
+                let staged = StagedFixture::stage(&fixture.folder, &entry, &mut *reader(content), &id)?;
+                self.fixtures.extend(staged);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what was staged, and makes it ready to be switched in.
+    fn finish(mut self) -> Result<(Staged, Vec<String>), EngineError> {
+        let mut databases = Vec::new();
+        for index in 0..self.databases.len() {
+            let StagingDatabase { plan, staged, failed, file } = &mut self.databases[index];
+            let (plan, staged, failed, file) = (*plan, staged.take(), *failed, file.clone());
+            let checked = match staged {
+                _ if failed => None,
+                None => {
+                    let lost = EngineError::Damaged {
+                        path: self.plan.request.source.clone(),
+                        first: format!("`{file}` is missing"),
+                        count: 1,
+                    };
+                    self.tolerate(Err(lost))?
+                }
+                Some(staged) => {
+                    let checked = check(plan, staged, self.plan, self.run);
+                    self.tolerate(checked)?
+                }
+            };
+            databases.push(checked);
+        }
+        let mut storages = Vec::new();
+        for index in 0..self.storages.len() {
+            let StagingStorage { plan: storage, tree, .. } = &mut self.storages[index];
+            let (storage, tree) = (*storage, tree.take());
+            let sealed = match tree {
+                None => None,
+                Some(tree) => {
+                    let sealed = seal(tree, storage, self.plan, self.run);
+                    self.tolerate(sealed)?
+                }
+            };
+            storages.push(sealed);
+        }
+        let fixtures = std::mem::take(&mut self.fixtures);
+        let failures = std::mem::take(&mut self.failures);
+        Ok((Staged { databases, storages, fixtures }, failures))
+    }
+}
+
+impl Drop for Staging<'_> {
+    /// Whatever was not handed on is removed: a failed restore leaves nothing.
+    fn drop(&mut self) {
+        for storage in &mut self.storages {
+            if let Some(tree) = storage.tree.take() {
+                let _ = tree.abandon(&|| false);
+            }
+        }
+        for fixture in self.fixtures.drain(..) {
+            fixture.abandon();
+        }
+    }
+}
+
+fn begin_tree(plan: &RestorePlan, storage: &StoragePlan) -> Result<StagedTree, MediaError> {
+    let target = Target::new(&storage.live.location, &plan.id.to_string())?;
+    target.begin(StageOptions { workers: workers(), ..StageOptions::default() })
+}
+
+fn put(tree: &mut StagedTree, entry: Entry, content: MemberContent<'_>) -> Result<(), MediaError> {
+    match (&entry.kind, content) {
+        (EntryKind::Directory, _) => tree.folder(&entry),
+        (EntryKind::Symlink { .. }, _) => tree.symlink(&entry),
+        (EntryKind::HardLink { .. }, _) => tree.hard_link(&entry),
+        (EntryKind::File { .. }, MemberContent::Bytes(data)) => tree.small_file(entry, data),
+        (EntryKind::File { .. }, MemberContent::Stream(data)) => tree.file(&entry, data),
+        (EntryKind::File { .. }, MemberContent::None) => tree.file(&entry, &mut std::io::empty()),
+    }
+}
+
+fn check(
+    plan: &DatabasePlan,
+    staged: sqlite::Staged,
+    whole: &RestorePlan,
+    run: Run<'_>,
+) -> Result<sqlite::Staged, EngineError> {
+    let alias = &plan.target.alias;
+    run.progress.stage(&format!("checking database {alias}"), None);
+    let expected: Vec<TableCount> = if whole.request.check {
+        plan.expected
+            .iter()
+            .map(|t| TableCount { name: t.name.clone(), rows: t.rows, note: t.note.clone() })
+            .collect()
+    } else {
+        Vec::new()
+    };
+    let options = sqlite::CheckOptions {
+        expected_counts: &expected,
+        full: whole.request.full_check,
+    };
+    let report =
+        staged.check(&options, &mut RunWatch(run)).map_err(EngineError::database(alias))?;
+    if let Some(first) = report.problems.first() {
+        return Err(EngineError::Damaged {
+            path: whole.request.source.clone(),
+            first: format!("database {}: {first}", plan.source),
+            count: report.problems.len(),
+        });
+    }
+    for note in &report.notes {
+        run.progress.warn(&format!("database {alias}: {note}"));
+    }
+    if let Some(dangling) = report.foreign_key_violations.filter(|n| *n > 0) {
+        run.progress.warn(&format!("database {alias}: {dangling} rows point at rows that do not exist"));
+    }
+    Ok(staged)
+}
+
+fn seal(
+    tree: StagedTree,
+    storage: &StoragePlan,
+    plan: &RestorePlan,
+    run: Run<'_>,
+) -> Result<SealedTree, EngineError> {
+    run.progress.stage(&format!("making storage {} durable", storage.alias), None);
+    let cancelled = || run.cancel.requested();
+    let strategy = plan.request.media_strategy.strategy();
+    tree.seal(strategy, &plan.selection, &[], &cancelled).map_err(|error| match error {
+        MediaError::Cancelled => EngineError::Cancelled,
+        error => EngineError::media(&storage.alias)(error),
+    })
+}
+
+/// The content of a file as a reader.
+fn reader(content: MemberContent<'_>) -> Box<dyn Read + '_> {
+    match content {
+        MemberContent::None => Box::new(std::io::empty()),
+        MemberContent::Bytes(data) => Box::new(std::io::Cursor::new(data)),
+        MemberContent::Stream(data) => Box::new(data),
+    }
+}
+
+/// Only asks whether to stop: the archive counts the bytes of this stage.
+struct Polled<'a>(Run<'a>);
+
+impl dalsegno_database::Watch for Polled<'_> {
+    fn bytes(&mut self, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        self.0.cancel.requested()
+    }
+}

@@ -1,0 +1,229 @@
+//! The switch: databases, then storages, then fixtures, each under the record.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dalsegno_database::sqlite;
+use dalsegno_format::{Entry, EntryKind};
+use dalsegno_store::{Owner, create_folders, sync_folder};
+
+use super::plan::RestorePlan;
+use super::record::{FixtureStep, RestoreRecord, State};
+use super::stage::Staged;
+use super::undo;
+use crate::backup::RunWatch;
+use crate::{EngineError, Run};
+
+/// How long the switch waits for readers and writers of the site.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Puts everything staged in place. On any failure what was switched is switched back.
+pub(super) fn switch(
+    plan: &RestorePlan,
+    staged: Staged,
+    record: &mut RestoreRecord,
+    run: Run<'_>,
+) -> Result<Vec<String>, EngineError> {
+    run.progress.stage("switching", None);
+    record.enter(State::Switching)?;
+    match switch_all(plan, staged, record, run) {
+        Ok(warnings) => {
+            record.finish(State::Switched, run)?;
+            Ok(warnings)
+        }
+        Err(error) => Err(back(error, record, run)),
+    }
+}
+
+fn back(first: EngineError, record: &mut RestoreRecord, run: Run<'_>) -> EngineError {
+    let nothing = record.databases.iter().all(|d| d.switched.is_none())
+        && record.storages.iter().all(|s| s.switched.is_none())
+        && record.fixtures.is_empty();
+    let undone = undo::undo_steps(record, true, run);
+    record.error = Some(first.to_string());
+    let closed = undone.and_then(|_| record.finish(State::Failed, run));
+    match closed {
+        Ok(()) if nothing => first,
+        Ok(()) => EngineError::SwitchUndone(Box::new(first)),
+        Err(second) => EngineError::SwitchStuck {
+            first: Box::new(first),
+            second: Box::new(second),
+            restore: record.id.to_string(),
+        },
+    }
+}
+
+fn switch_all(
+    plan: &RestorePlan,
+    staged: Staged,
+    record: &mut RestoreRecord,
+    run: Run<'_>,
+) -> Result<Vec<String>, EngineError> {
+    let mut warnings = Vec::new();
+    let mut failures = Vec::new();
+    let options = sqlite::SwitchOptions { busy_timeout: BUSY_TIMEOUT };
+    for (index, database) in staged.databases.into_iter().enumerate() {
+        let Some(database) = database else { continue };
+        let alias = record.databases[index].alias.clone();
+        match database.switch(options, &mut RunWatch(run)).map_err(EngineError::database(&alias)) {
+            Ok(switched) => {
+                record.databases[index].switched = Some(switched);
+                record.write()?;
+            }
+            Err(EngineError::Cancelled) => return Err(EngineError::Cancelled),
+            Err(error) if plan.request.keep_going => failures.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    for (index, tree) in staged.storages.into_iter().enumerate() {
+        let Some(tree) = tree else { continue };
+        let alias = record.storages[index].alias.clone();
+        match tree.switch().map_err(EngineError::media(&alias)) {
+            Ok(switched) => {
+                record.storages[index].switched = Some(switched);
+                record.write()?;
+            }
+            Err(error) if plan.request.keep_going => failures.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    for fixture in staged.fixtures {
+        record.fixtures.push(fixture.step());
+        record.write()?;
+        fixture.switch()?;
+    }
+    warnings.extend(check_live(plan, record, run));
+    record.failures.extend(failures);
+    Ok(warnings)
+}
+
+/// Reads the live tables once more; the site may have written since the switch, so a difference is
+/// told, not undone.
+fn check_live(plan: &RestorePlan, record: &RestoreRecord, run: Run<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (step, database) in record.databases.iter().zip(&plan.databases) {
+        if step.switched.is_none() || !plan.request.check {
+            continue;
+        }
+        let source = sqlite::Source::Live(&step.live);
+        match sqlite::table_counts(source, &mut RunWatch(run)) {
+            Ok(live) => {
+                let differs = database.expected.iter().filter(|expected| {
+                    let now = live.iter().find(|t| t.name == expected.name);
+                    expected.rows.is_some() && now.map(|t| t.rows) != Some(expected.rows)
+                });
+                let names: Vec<&str> = differs.map(|t| t.name.as_str()).take(10).collect();
+                if !names.is_empty() {
+                    warnings.push(format!(
+                        "database {}: rows changed since the switch in {}",
+                        step.alias,
+                        names.join(", ")
+                    ));
+                }
+            }
+            Err(error) => warnings.push(format!(
+                "database {}: the live database could not be read after the switch: {error}",
+                step.alias
+            )),
+        }
+    }
+    warnings
+}
+
+/// A fixture file beside the one it replaces.
+pub(super) struct StagedFixture {
+    staged: PathBuf,
+    live: PathBuf,
+    kept: PathBuf,
+    replaces: bool,
+}
+
+impl StagedFixture {
+    /// Stages a file whose live one is missing or differs; `None` when there is nothing to do.
+    pub(super) fn stage(
+        folder: &Path,
+        entry: &Entry,
+        content: &mut dyn Read,
+        id: &str,
+    ) -> Result<Option<Self>, EngineError> {
+        if !matches!(entry.kind, EntryKind::File { extents: None, .. }) {
+            return Ok(None);
+        }
+        let live = folder.join(std::ffi::OsStr::from_bytes(entry.path.as_bytes()));
+        let parent = live.parent().expect("a file has a folder").to_owned();
+        create_folders(&parent, 0o755)?;
+        let name = entry.path.name();
+        let beside = |what: &str| {
+            let name = [&b"."[..], name, b".dalsegno-", id.as_bytes(), what.as_bytes()].concat();
+            parent.join(std::ffi::OsStr::from_bytes(&name))
+        };
+        let staged = Self {
+            staged: beside(".staged"),
+            kept: beside(".kept"),
+            replaces: live.symlink_metadata().is_ok(),
+            live,
+        };
+        let failed = |e| EngineError::io("write", &staged.staged, e);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&staged.staged)
+            .map_err(failed)?;
+        io::copy(content, &mut file)
+            .and_then(|_| file.set_permissions(fs::Permissions::from_mode(entry.mode & 0o777)))
+            .and_then(|()| {
+                let mtime = std::time::UNIX_EPOCH
+                    + Duration::new(u64::try_from(entry.mtime.secs).unwrap_or(0), entry.mtime.nanos);
+                file.set_modified(mtime)
+            })
+            .and_then(|()| file.flush().and_then(|()| file.sync_all()))
+            .map_err(failed)?;
+        Owner::of(&parent)?.apply(&staged.staged)?;
+        if staged.replaces && same_content(&staged.staged, &staged.live).unwrap_or(false) {
+            staged.abandon();
+            return Ok(None);
+        }
+        Ok(Some(staged))
+    }
+
+    pub(super) fn abandon(self) {
+        let _ = fs::remove_file(&self.staged);
+    }
+
+    fn step(&self) -> FixtureStep {
+        FixtureStep { live: self.live.clone(), kept: self.replaces.then(|| self.kept.clone()) }
+    }
+
+    fn switch(self) -> Result<(), EngineError> {
+        let failed = |e| EngineError::io("replace", &self.live, e);
+        if self.replaces {
+            // A second name for the old file, so that the name is never missing.
+            fs::hard_link(&self.live, &self.kept).map_err(failed)?;
+        }
+        fs::rename(&self.staged, &self.live).map_err(failed)?;
+        Ok(sync_folder(self.live.parent().expect("a file has a folder"))?)
+    }
+}
+
+fn same_content(a: &Path, b: &Path) -> io::Result<bool> {
+    let (mut a, mut b) = (File::open(a)?, File::open(b)?);
+    if a.metadata()?.len() != b.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut left, mut right) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    loop {
+        let n = a.read(&mut left)?;
+        if n == 0 {
+            return Ok(true);
+        }
+        b.read_exact(&mut right[..n])?;
+        if left[..n] != right[..n] {
+            return Ok(false);
+        }
+    }
+}

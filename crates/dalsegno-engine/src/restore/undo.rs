@@ -1,0 +1,187 @@
+//! The ways back: `rollback` puts the old data in place again, `discard` drops them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use dalsegno_database::sqlite;
+use dalsegno_media::MediaError;
+use dalsegno_store::sync_folder;
+
+use super::record::{RestoreRecord, State};
+use super::switch::BUSY_TIMEOUT;
+use crate::backup::RunWatch;
+use crate::lock::Lock;
+use crate::{EngineError, Run, Site};
+
+/// What a rollback did.
+#[derive(Debug)]
+pub struct RollbackReport {
+    /// The record afterwards.
+    pub record: RestoreRecord,
+    /// What was written after the restore and is kept.
+    pub present: Vec<PathBuf>,
+}
+
+/// What a discard did.
+#[derive(Debug)]
+pub struct DiscardReport {
+    /// The record afterwards.
+    pub record: RestoreRecord,
+    /// The kept old data that are gone.
+    pub removed: Vec<PathBuf>,
+}
+
+/// Puts back what a restore replaced. When data were written since, it is refused without `force`;
+/// with it, the present state is kept first.
+pub fn rollback(
+    site: &Site,
+    record: RestoreRecord,
+    force: bool,
+    run: Run<'_>,
+) -> Result<RollbackReport, EngineError> {
+    let _lock = Lock::take(&site.settings().root, "rollback", run)?;
+    let mut record = record;
+    match record.state {
+        State::Switched | State::Switching | State::RollingBack => {}
+        state => return Err(wrong_state(&record, state, "rolled back")),
+    }
+    if !force {
+        refuse_changed(&record, run)?;
+    }
+    run.progress.stage("rolling back", None);
+    record.enter(State::RollingBack)?;
+    let present = undo_steps(&mut record, force, run)?;
+    record.finish(State::RolledBack, run)?;
+    Ok(RollbackReport { record, present })
+}
+
+/// Drops the old data that a restore kept; it cannot be rolled back afterwards.
+pub fn discard(
+    site: &Site,
+    record: RestoreRecord,
+    run: Run<'_>,
+) -> Result<DiscardReport, EngineError> {
+    let _lock = Lock::take(&site.settings().root, "discard", run)?;
+    let mut record = record;
+    match record.state {
+        State::Switched | State::RolledBack | State::Discarding => {}
+        state => return Err(wrong_state(&record, state, "discarded")),
+    }
+    run.progress.stage("discarding the old data", None);
+    record.enter(State::Discarding)?;
+    let mut removed = Vec::new();
+    for step in &record.databases {
+        let failed = || EngineError::database(&step.alias);
+        if let Some(kept) = step.switched.as_ref().and_then(|s| s.kept.clone()) {
+            removed.push(kept);
+        }
+        removed.extend(step.present.clone());
+        let target =
+            sqlite::Target::new(&step.live, &record.id.to_string()).map_err(failed())?;
+        sqlite::discard(&target).map_err(failed())?;
+    }
+    let cancelled = || run.cancel.requested();
+    for step in &record.storages {
+        let kept = step.switched.as_ref().and_then(|s| s.kept.clone());
+        for path in kept.into_iter().chain(step.present.clone()) {
+            dalsegno_media::discard(&path, &cancelled).map_err(|error| match error {
+                MediaError::Cancelled => EngineError::Cancelled,
+                error => EngineError::media(&step.alias)(error),
+            })?;
+            removed.push(path);
+        }
+    }
+    for step in &record.fixtures {
+        if let Some(kept) = &step.kept {
+            remove(kept)?;
+            removed.push(kept.clone());
+        }
+    }
+    record.finish(State::Discarded, run)?;
+    Ok(DiscardReport { record, removed })
+}
+
+fn wrong_state(record: &RestoreRecord, state: State, verb: &'static str) -> EngineError {
+    EngineError::RestoreState {
+        id: record.id.to_string(),
+        state: state.words().to_owned(),
+        verb,
+    }
+}
+
+/// Looks at everything before anything is put back: a refusal half-way would leave a mixture.
+fn refuse_changed(record: &RestoreRecord, run: Run<'_>) -> Result<(), EngineError> {
+    for step in &record.databases {
+        let Some(switched) = &step.switched else { continue };
+        let failed = || EngineError::database(&step.alias);
+        if sqlite::written_since(switched, &mut RunWatch(run)).map_err(failed())? {
+            let path = step.live.clone();
+            return Err(failed()(dalsegno_database::DatabaseError::ChangedSince { path }));
+        }
+    }
+    let cancelled = || run.cancel.requested();
+    for step in &record.storages {
+        let Some(switched) = &step.switched else { continue };
+        let failed = || EngineError::media(&step.alias);
+        let written = dalsegno_media::written_since(switched, &cancelled).map_err(failed())?;
+        if let Some(first) = written {
+            let first = String::from_utf8_lossy(&first).into_owned();
+            return Err(failed()(MediaError::ChangedSince { root: step.live.clone(), first }));
+        }
+    }
+    Ok(())
+}
+
+/// Puts back every step that was switched, the last first; each is struck from the record when it
+/// is done, so that a rollback that was killed can be run again.
+pub(super) fn undo_steps(
+    record: &mut RestoreRecord,
+    force: bool,
+    run: Run<'_>,
+) -> Result<Vec<PathBuf>, EngineError> {
+    let mut present = Vec::new();
+    while let Some(step) = record.fixtures.last() {
+        match &step.kept {
+            Some(kept) if kept.exists() => {
+                fs::rename(kept, &step.live).map_err(|e| EngineError::io("put back", &step.live, e))?;
+            }
+            Some(_) => {}
+            None => remove(&step.live)?,
+        }
+        if let Some(folder) = step.live.parent() {
+            sync_folder(folder)?;
+        }
+        record.fixtures.pop();
+        record.write()?;
+    }
+    let cancelled = || false;
+    for index in (0..record.storages.len()).rev() {
+        let step = &mut record.storages[index];
+        let Some(switched) = step.switched.clone() else { continue };
+        let back = dalsegno_media::rollback(&switched, force, &cancelled)
+            .map_err(EngineError::media(&step.alias))?;
+        step.switched = None;
+        step.present = back.present;
+        present.extend(step.present.clone());
+        record.write()?;
+    }
+    let options = sqlite::RollbackOptions { busy_timeout: BUSY_TIMEOUT, force };
+    for index in (0..record.databases.len()).rev() {
+        let step = &mut record.databases[index];
+        let Some(switched) = step.switched.clone() else { continue };
+        let back = sqlite::rollback(&switched, options, &mut RunWatch(run))
+            .map_err(EngineError::database(&step.alias))?;
+        step.switched = None;
+        step.present = back.present;
+        present.extend(step.present.clone());
+        record.write()?;
+    }
+    Ok(present)
+}
+
+fn remove(path: &std::path::Path) -> Result<(), EngineError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(EngineError::io("remove", path, e)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,111 @@
+//! The captured databases themselves: rows, structure, foreign keys.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use dalsegno_archive::Archive;
+use dalsegno_database::sqlite;
+use dalsegno_format::{Manifest, TableRows, tree};
+use dalsegno_store::create_folders;
+
+use crate::backup::RunWatch;
+use crate::{EngineError, Run};
+
+/// What was found in each database, by alias.
+#[derive(Debug)]
+pub struct DeepCheck {
+    /// One for each captured database.
+    pub databases: BTreeMap<String, DatabaseCheck>,
+}
+
+/// What was found in one database.
+#[derive(Debug)]
+pub struct DatabaseCheck {
+    /// The engine's report.
+    pub report: sqlite::DeepReport,
+    /// Tables whose rows are not those of the manifest.
+    pub counts: Vec<String>,
+}
+
+impl DeepCheck {
+    pub(super) fn findings(&self) -> Vec<String> {
+        self.databases
+            .iter()
+            .flat_map(|(alias, check)| {
+                let problems = check.report.problems.iter().chain(&check.counts);
+                problems.map(move |problem| format!("database {alias}: {problem}"))
+            })
+            .collect()
+    }
+}
+
+/// A database taken out of a backup into a private file, removed when dropped.
+pub(crate) struct Extracted {
+    folder: PathBuf,
+    pub(crate) path: PathBuf,
+}
+
+impl Drop for Extracted {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Takes the database of an alias out of a backup, into a folder of its own below `scratch`.
+pub(crate) fn extract(
+    archive: &Archive,
+    alias: &str,
+    scratch: &Path,
+    run: Run<'_>,
+) -> Result<Extracted, EngineError> {
+    let folder = scratch.join(format!("verify-{}", dalsegno_format::hex(&run.clock.random())));
+    create_folders(&folder, 0o700)?;
+    let path = folder.join(sqlite::FILE_NAME);
+    let extracted = Extracted { folder, path };
+    let member = tree::database(alias).join(sqlite::FILE_NAME).expect("a fixed name is a path");
+    let mut content = archive.open_member(&member)?;
+    let failed = |e| EngineError::Store(dalsegno_store::StoreError::io("write", &extracted.path, e));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&extracted.path)
+        .map_err(failed)?;
+    io::copy(&mut content, &mut file).map_err(failed)?;
+    run.check_cancelled()?;
+    Ok(extracted)
+}
+
+pub(super) fn check(
+    path: &Path,
+    manifest: &Manifest,
+    scratch: &Path,
+    run: Run<'_>,
+) -> Result<DeepCheck, EngineError> {
+    let archive = Archive::open(path)?;
+    let mut databases = BTreeMap::new();
+    for (alias, described) in &manifest.completion.databases {
+        run.progress.stage(&format!("checking the rows of database {alias}"), None);
+        let extracted = extract(&archive, alias, scratch, run)?;
+        let report = sqlite::deep_check(&extracted.path, &mut RunWatch(run))
+            .map_err(EngineError::database(alias))?;
+        let counts = wrong_counts(&described.tables, &report.tables);
+        databases.insert(alias.clone(), DatabaseCheck { report, counts });
+    }
+    Ok(DeepCheck { databases })
+}
+
+fn wrong_counts(expected: &[TableRows], found: &[sqlite::TableHash]) -> Vec<String> {
+    let rows = |name: &str| found.iter().find(|t| t.name == name).and_then(|t| t.rows);
+    expected
+        .iter()
+        .filter(|t| t.rows.is_some() && rows(&t.name) != t.rows)
+        .map(|t| {
+            let shown = |n: Option<u64>| n.map_or_else(|| "no count".to_owned(), |n| n.to_string());
+            format!("table `{}` has {} rows, the manifest says {}", t.name, shown(rows(&t.name)), shown(t.rows))
+        })
+        .collect()
+}

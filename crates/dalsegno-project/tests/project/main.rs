@@ -1,0 +1,6 @@
+//! Real Django sites, described by a real interpreter.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod describe;
+mod site;
+mod start;

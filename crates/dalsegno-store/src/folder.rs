@@ -1,0 +1,194 @@
+//! The local folder as a store.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::{Listing, ObjectName, Owner, Store, StoreError, create_folders, sync_folder};
+
+/// Objects as files (or folders) of one folder. Names that start with a dot are work in progress.
+#[derive(Debug)]
+pub struct LocalFolder {
+    root: PathBuf,
+    options: FolderOptions,
+    owner: Owner,
+}
+
+/// How a local folder keeps its objects.
+#[derive(Debug, Clone, Copy)]
+pub struct FolderOptions {
+    /// Mode of stored files.
+    pub file_mode: u32,
+    /// Mode of the folder, when it is made.
+    pub folder_mode: u32,
+}
+
+impl Default for FolderOptions {
+    fn default() -> Self {
+        Self { file_mode: 0o600, folder_mode: 0o750 }
+    }
+}
+
+/// A name reserved for work in progress: a path beside the object's, that does not exist yet.
+/// Dropped without [`LocalFolder::publish`], whatever lies there is removed.
+#[derive(Debug)]
+pub struct Staged {
+    path: PathBuf,
+    published: bool,
+}
+
+impl Staged {
+    /// Where to build the object: a file or a folder of this path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = remove_any(&self.path);
+        }
+    }
+}
+
+impl LocalFolder {
+    /// Opens a folder, making it when it is missing.
+    pub fn open(root: &Path, options: FolderOptions) -> Result<Self, StoreError> {
+        create_folders(root, options.folder_mode)?;
+        Ok(Self { root: root.to_owned(), options, owner: Owner::of(root)? })
+    }
+
+    /// Where an object lies.
+    pub fn path(&self, name: &ObjectName) -> PathBuf {
+        self.root.join(name.as_str())
+    }
+
+    /// Whether an object of this name exists.
+    pub fn contains(&self, name: &ObjectName) -> bool {
+        self.path(name).symlink_metadata().is_ok()
+    }
+
+    /// A place beside the object's final name to build it in.
+    pub fn stage(&self, name: &ObjectName) -> Staged {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let staged = format!(".{name}.{}-{number}.partial", std::process::id());
+        Staged { path: self.root.join(staged), published: false }
+    }
+
+    /// Gives a finished object its name, at once and durably, or refuses when the name is taken.
+    /// The object's own bytes must be durable already.
+    pub fn publish(&self, mut staged: Staged, name: &ObjectName) -> Result<PathBuf, StoreError> {
+        give_all(self.owner, &staged.path)?;
+        let path = self.path(name);
+        rename_new(&staged.path, &path)?;
+        staged.published = true;
+        sync_folder(&self.root)?;
+        Ok(path)
+    }
+}
+
+impl Store for LocalFolder {
+    fn put(&self, name: &ObjectName, body: &mut dyn Read) -> Result<u64, StoreError> {
+        let staged = self.stage(name);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(self.options.file_mode)
+            .open(staged.path())
+            .map_err(|e| StoreError::io("create", staged.path(), e))?;
+        let size = io::copy(body, &mut file)
+            .and_then(|size| {
+                file.set_permissions(fs::Permissions::from_mode(self.options.file_mode))?;
+                file.sync_all().map(|()| size)
+            })
+            .map_err(|e| StoreError::io("write", staged.path(), e))?;
+        self.publish(staged, name)?;
+        Ok(size)
+    }
+
+    fn get(&self, name: &ObjectName) -> Result<Box<dyn Read + Send>, StoreError> {
+        let path = self.path(name);
+        File::open(&path)
+            .map(|file| Box::new(file) as Box<dyn Read + Send>)
+            .map_err(|e| StoreError::io("read", &path, e))
+    }
+
+    fn list(&self) -> Result<Vec<Listing>, StoreError> {
+        let failed = |e| StoreError::io("list", &self.root, e);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Some(name) = entry.file_name().to_str().and_then(|n| ObjectName::new(n).ok())
+            else {
+                continue;
+            };
+            // Gone since the folder was read: not an object any more.
+            let Ok(meta) = entry.metadata() else { continue };
+            let modified = meta.modified().map_err(failed)?;
+            found.push(Listing { name, size: meta.len(), modified });
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// Renames the object aside first: an object half deleted by a crash has no name any more.
+    fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
+        let path = self.path(name);
+        let aside = self.stage(name);
+        match fs::rename(&path, aside.path()) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            done => done.map_err(|e| StoreError::io("delete", &path, e))?,
+        }
+        sync_folder(&self.root)?;
+        remove_any(aside.path()).map_err(|e| StoreError::io("delete", &path, e))
+    }
+
+    fn describe(&self) -> String {
+        self.root.display().to_string()
+    }
+}
+
+/// Renames to a name that must be free. File systems without `RENAME_NOREPLACE` get a check and a
+/// rename, the best they offer.
+fn rename_new(from: &Path, to: &Path) -> Result<(), StoreError> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            if to.symlink_metadata().is_ok() {
+                return Err(StoreError::Exists { path: to.to_owned() });
+            }
+            fs::rename(from, to).map_err(|e| StoreError::io("publish", to, e))
+        }
+        Err(rustix::io::Errno::EXIST) => Err(StoreError::Exists { path: to.to_owned() }),
+        done => done.map_err(|e| StoreError::io("publish", to, e.into())),
+    }
+}
+
+fn give_all(owner: Owner, path: &Path) -> Result<(), StoreError> {
+    if owner == Owner::Creator {
+        return Ok(());
+    }
+    owner.apply(path)?;
+    let meta = path.symlink_metadata().map_err(|e| StoreError::io("read", path, e))?;
+    if meta.is_dir() {
+        let failed = |e| StoreError::io("read", path, e);
+        for entry in fs::read_dir(path).map_err(failed)? {
+            give_all(owner, &entry.map_err(failed)?.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_any(path: &Path) -> io::Result<()> {
+    match path.symlink_metadata() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+    }
+}
