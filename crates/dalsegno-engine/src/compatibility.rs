@@ -36,7 +36,7 @@ pub(crate) fn applied(site: &Site, alias: &str) -> Option<Vec<Migration>> {
 
 /// Compares the migrations of a backup with those of the code. `None` when either is not known:
 /// there is then nothing to compare.
-pub fn gap(site: &Site, backup: Option<&[Migration]>) -> Option<MigrationGap> {
+pub(crate) fn gap(site: &Site, backup: Option<&[Migration]>) -> Option<MigrationGap> {
     let code = site.descriptor().migrations.as_deref()?;
     Some(compare(code, backup?))
 }

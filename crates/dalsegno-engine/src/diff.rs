@@ -8,7 +8,7 @@ use dalsegno_database::sqlite;
 use dalsegno_format::{Entry, EntryKind, Sha256, TreePath, tree};
 use dalsegno_media::{CaptureOptions, Found, Selection};
 
-use crate::backup::RunWatch;
+use crate::backup::{BUSY_TIMEOUT, RunWatch};
 use crate::restore::below;
 use crate::verify::extract;
 use crate::{EngineError, Run, Site, workers};
@@ -97,7 +97,7 @@ fn compare_databases(
             Some(other) if other.metadata().databases.contains_key(*alias) => hashes(site, other, alias, run)?,
             None if site.aliases().contains(alias) => {
                 let live = site.database(alias, "compare")?;
-                sqlite::table_hashes(sqlite::Source::Live(&live.path), &mut RunWatch(run))
+                sqlite::table_hashes(sqlite::Source::Live(&live.path, BUSY_TIMEOUT), &mut RunWatch(run))
                     .map_err(EngineError::database(alias))?
             }
             _ => {
@@ -275,7 +275,7 @@ fn content(entry: &Entry, file: &mut dalsegno_media::LargeFile) -> std::io::Resu
     let extents = extents.as_deref().unwrap_or(&whole);
     let mut hasher = Hasher::new();
     let (mut buffer, zeros) = (vec![0; 256 * 1024], vec![0; 256 * 1024]);
-    let mut hole = |hasher: &mut Hasher, mut length: u64| {
+    let hole = |hasher: &mut Hasher, mut length: u64| {
         while length > 0 {
             let n = usize::try_from(length).unwrap_or(usize::MAX).min(zeros.len());
             hasher.update(&zeros[..n]);

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use dalsegno_database::sqlite;
 use dalsegno_format::ByteSize;
@@ -9,6 +10,9 @@ use dalsegno_project::Origin;
 
 use crate::restore::{State, restores};
 use crate::{Site, free_space};
+
+/// How long the doctor waits for a database that others hold.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One finding of the doctor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +138,7 @@ fn databases(site: &Site, findings: &mut Findings) {
             ),
             Ok(meta) => {
                 let size = ByteSize(meta.len());
-                match sqlite::table_counts(sqlite::Source::Live(&live.path), &mut dalsegno_database::Quiet) {
+                match sqlite::table_counts(sqlite::Source::Live(&live.path, PATIENCE), &mut dalsegno_database::Quiet) {
                     Ok(tables) => findings.good(format!("database {alias}: SQLite, {size}, {} tables, `{path}`", tables.len())),
                     Err(error) => findings.bad(format!("database {alias}: {error}"), error.hint()),
                 }

@@ -35,7 +35,7 @@ impl Lock {
         Owner::of(root)?.apply(&path)?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut holder = String::new();
-            let _ = file.by_ref().take(300).read_to_string(&mut holder);
+            let _ = Read::by_ref(&mut file).take(300).read_to_string(&mut holder);
             return Err(EngineError::Busy { root: root.to_owned(), holder: holder.trim().into() });
         }
         let line = format!("{verb}, pid {}, since {}\n", std::process::id(), rfc3339(run.clock.now()));

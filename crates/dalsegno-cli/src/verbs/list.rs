@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use dalsegno_archive::Archive;
-use dalsegno_engine::{EngineError, Listed, scan};
+use dalsegno_engine::{EngineError, Listed, PRE_RESTORE_TAG, scan};
 use dalsegno_format::ByteSize;
 use serde_json::{Value, json};
 
@@ -84,7 +84,11 @@ fn listed_row(listed: &Listed) -> Vec<String> {
         ByteSize(peek.stored_bytes).to_string(),
         count(rows),
         count(files),
-        completion.outcome.name().to_owned(),
+        if metadata.tags.iter().any(|tag| tag == PRE_RESTORE_TAG) {
+            format!("{}, {PRE_RESTORE_TAG}", completion.outcome.name())
+        } else {
+            completion.outcome.name().to_owned()
+        },
         metadata.id.to_string(),
     ]
 }

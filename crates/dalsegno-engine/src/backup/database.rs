@@ -17,8 +17,8 @@ use super::references::ReferenceCheck;
 use super::request::ScopedDatabase;
 use crate::{EngineError, Run};
 
-/// How long a capture waits for a lock of the site.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long work waits for locks that the site holds.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Progress and cancellation of a run, as databases ask for them.
 pub(crate) struct RunWatch<'a>(pub(crate) Run<'a>);

@@ -18,7 +18,7 @@ use dalsegno_format::{Form, Manifest, Outcome};
 
 use crate::{EngineError, Run, Site};
 
-pub(crate) use database::RunWatch;
+pub(crate) use database::{BUSY_TIMEOUT, RunWatch};
 pub(crate) use fixtures::folders as fixture_folders;
 pub use request::BackupRequest;
 

@@ -9,7 +9,7 @@ use dalsegno_format::{BackupId, ByteSize, Entry, Manifest, TableRows, TreePath, 
 use dalsegno_media::{Changes, Selection};
 
 use super::request::RestoreRequest;
-use crate::backup::fixture_folders;
+use crate::backup::{BUSY_TIMEOUT, fixture_folders};
 use crate::compatibility::{self, MigrationGap};
 use crate::run::Run;
 use crate::site::{LiveDatabase, MediaRoot};
@@ -308,7 +308,7 @@ fn require_absent(path: &Path) -> Result<(), EngineError> {
 /// Rows of the live tables; a live database that cannot be read has none that could be shown, and
 /// that is no reason not to restore it.
 fn live_counts(path: &Path) -> BTreeMap<String, Option<u64>> {
-    sqlite::table_counts(sqlite::Source::Live(path), &mut dalsegno_database::Quiet)
+    sqlite::table_counts(sqlite::Source::Live(path, BUSY_TIMEOUT), &mut dalsegno_database::Quiet)
         .map(|tables| tables.into_iter().map(|t| (t.name, t.rows)).collect())
         .unwrap_or_default()
 }

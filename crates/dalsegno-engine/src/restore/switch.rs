@@ -15,11 +15,8 @@ use super::plan::RestorePlan;
 use super::record::{FixtureStep, RestoreRecord, State};
 use super::stage::Staged;
 use super::undo;
-use crate::backup::RunWatch;
+use crate::backup::{BUSY_TIMEOUT, RunWatch};
 use crate::{EngineError, Run};
-
-/// How long the switch waits for readers and writers of the site.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Puts everything staged in place. On any failure what was switched is switched back.
 pub(super) fn switch(
@@ -109,7 +106,7 @@ fn check_live(plan: &RestorePlan, record: &RestoreRecord, run: Run<'_>) -> Vec<S
         if step.switched.is_none() || !plan.request.check {
             continue;
         }
-        let source = sqlite::Source::Live(&step.live);
+        let source = sqlite::Source::Live(&step.live, BUSY_TIMEOUT);
         match sqlite::table_counts(source, &mut RunWatch(run)) {
             Ok(live) => {
                 let differs = database.expected.iter().filter(|expected| {

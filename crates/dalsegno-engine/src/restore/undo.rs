@@ -8,8 +8,7 @@ use dalsegno_media::MediaError;
 use dalsegno_store::sync_folder;
 
 use super::record::{RestoreRecord, State};
-use super::switch::BUSY_TIMEOUT;
-use crate::backup::RunWatch;
+use crate::backup::{BUSY_TIMEOUT, RunWatch};
 use crate::lock::Lock;
 use crate::{EngineError, Run, Site};
 
@@ -114,7 +113,7 @@ fn refuse_changed(record: &RestoreRecord, run: Run<'_>) -> Result<(), EngineErro
     for step in &record.databases {
         let Some(switched) = &step.switched else { continue };
         let failed = || EngineError::database(&step.alias);
-        if sqlite::written_since(switched, &mut RunWatch(run)).map_err(failed())? {
+        if sqlite::written_since(switched, BUSY_TIMEOUT).map_err(failed())? {
             let path = step.live.clone();
             return Err(failed()(dalsegno_database::DatabaseError::ChangedSince { path }));
         }
@@ -158,8 +157,11 @@ pub(super) fn undo_steps(
     for index in (0..record.storages.len()).rev() {
         let step = &mut record.storages[index];
         let Some(switched) = step.switched.clone() else { continue };
-        let back = dalsegno_media::rollback(&switched, force, &cancelled)
-            .map_err(EngineError::media(&step.alias))?;
+        let failed = || EngineError::media(&step.alias);
+        // Forced, the present tree is kept: only worth it when it is not just the restored one.
+        let written = dalsegno_media::written_since(&switched, &cancelled).map_err(failed())?;
+        let force = force && written.is_some();
+        let back = dalsegno_media::rollback(&switched, force, &cancelled).map_err(failed())?;
         step.switched = None;
         step.present = back.present;
         present.extend(step.present.clone());

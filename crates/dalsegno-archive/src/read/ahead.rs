@@ -1,0 +1,232 @@
+//! The tar stream of an archive, frames decompressed ahead by several threads.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::frames::read_frame;
+use super::tar_file::TarFile;
+use super::{Progress, Watch};
+use crate::codec::Decoder;
+use crate::tar::Source;
+use crate::{ArchiveError, Damage};
+
+#[derive(Default)]
+struct Buffers {
+    stored: Vec<u8>,
+    out: Vec<u8>,
+}
+
+struct Done {
+    index: usize,
+    buffers: Buffers,
+    result: Result<(), String>,
+}
+
+/// Frames in order, decompressed by threads that run a bounded number of frames ahead.
+struct Ahead {
+    jobs: Option<Sender<(usize, Buffers)>>,
+    done: Receiver<Done>,
+    waiting: BTreeMap<usize, Done>,
+    next: usize,
+    sent: usize,
+    total: usize,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Ahead {
+    fn start(tar: &Arc<TarFile>, total: usize, workers: usize) -> Result<Self, ArchiveError> {
+        let workers = workers.max(1);
+        let (jobs, queue) = unbounded::<(usize, Buffers)>();
+        let (finished, done) = unbounded();
+        let threads = (0..workers)
+            .map(|_| {
+                let decoder = tar.decoder()?;
+                let (tar, queue, finished) = (Arc::clone(tar), queue.clone(), finished.clone());
+                Ok(std::thread::spawn(move || work(&tar, decoder, &queue, &finished)))
+            })
+            .collect::<Result<_, ArchiveError>>()?;
+        let jobs = Some(jobs);
+        let waiting = BTreeMap::new();
+        let mut ahead = Self { jobs, done, waiting, next: 0, sent: 0, total, threads };
+        for _ in 0..workers * 2 + 1 {
+            ahead.send(Buffers::default());
+        }
+        Ok(ahead)
+    }
+
+    fn send(&mut self, buffers: Buffers) {
+        if self.sent < self.total
+            && let Some(jobs) = &self.jobs
+            && jobs.send((self.sent, buffers)).is_ok()
+        {
+            self.sent += 1;
+        }
+    }
+
+    /// The next frame, and the buffers of the last one given back for another.
+    fn next(&mut self, used: Buffers) -> Option<Done> {
+        self.send(used);
+        if self.next == self.total {
+            return None;
+        }
+        loop {
+            if let Some(done) = self.waiting.remove(&self.next) {
+                self.next += 1;
+                return Some(done);
+            }
+            let done = self.done.recv().ok()?;
+            self.waiting.insert(done.index, done);
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // What is still queued is taken and thrown away by threads that find nobody listening.
+        self.done = unbounded().1;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(tar: &TarFile, mut decoder: Decoder, jobs: &Receiver<(usize, Buffers)>, done: &Sender<Done>) {
+    for (index, mut buffers) in jobs {
+        let frame = tar.tables().ok().and_then(|tables| tables.frames.get(index));
+        let result = match frame {
+            Some((offset, _, frame)) => {
+                let Buffers { stored, out } = &mut buffers;
+                read_frame(&tar.file, &mut decoder, offset, &frame, stored, out)
+            }
+            None => Err("the index does not know it".to_owned()),
+        };
+        if done.send(Done { index, buffers, result }).is_err() {
+            return;
+        }
+    }
+}
+
+/// The tar stream, first byte to last. A frame that cannot be used is noted, and in its place
+/// come as many zeros, so that a reader can go on behind it.
+pub(crate) struct Stream<'a, 'w> {
+    tar: &'a TarFile,
+    ahead: Ahead,
+    watch: &'a mut Watch<'w>,
+    pub(crate) progress: Progress,
+    current: Buffers,
+    at: usize,
+    /// Offset of the next byte in the tar.
+    pub(crate) offset: u64,
+    /// Frames found damaged since somebody took them.
+    pub(crate) damage: Vec<Damage>,
+    /// Whether damage ends the stream.
+    strict: bool,
+    /// Whether the watch has asked to stop.
+    pub(crate) cancelled: bool,
+}
+
+impl<'a, 'w> Stream<'a, 'w> {
+    pub(crate) fn new(
+        tar: &'a Arc<TarFile>,
+        workers: usize,
+        watch: &'a mut Watch<'w>,
+        strict: bool,
+    ) -> Result<Self, ArchiveError> {
+        let tables = tar.tables().map_err(|damage| ArchiveError::Damaged {
+            path: tar.path.clone(),
+            damage,
+        })?;
+        let ahead = Ahead::start(tar, tables.frames.len(), workers)?;
+        let progress = Progress { stored_total: tar.trailer.file_len, ..Progress::default() };
+        Ok(Self {
+            tar,
+            ahead,
+            watch,
+            progress,
+            current: Buffers::default(),
+            at: 0,
+            offset: 0,
+            damage: Vec::new(),
+            strict,
+            cancelled: false,
+        })
+    }
+
+    pub(crate) fn canceller(&self) -> &'w (dyn Fn() -> bool + 'w) {
+        self.watch.cancelled
+    }
+
+    /// Tells the watch how far it is.
+    pub(crate) fn tell(&mut self) -> io::Result<()> {
+        (self.watch.progress)(self.progress);
+        if (self.watch.cancelled)() {
+            self.cancelled = true;
+            return Err(io::Error::other("cancelled"));
+        }
+        Ok(())
+    }
+
+    fn load(&mut self) -> io::Result<()> {
+        while self.at == self.current.out.len() {
+            let used = std::mem::take(&mut self.current);
+            let Some(done) = self.ahead.next(used) else {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            };
+            self.current = done.buffers;
+            self.at = 0;
+            let place = self.tar.tables().ok().and_then(|tables| tables.frames.get(done.index));
+            let Some((offset, _, frame)) = place else {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            };
+            if let Err(what) = done.result {
+                let subject = format!("frame {} at byte {offset}", done.index);
+                self.damage.push(Damage::new(subject, what.clone()));
+                if self.strict {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                }
+                self.current.out.clear();
+                self.current.out.resize(frame.length as usize, 0);
+            }
+            self.progress.stored = offset + u64::from(frame.stored);
+            self.tell()?;
+        }
+        Ok(())
+    }
+
+    /// Up to `most` of the next bytes, at least one.
+    pub(crate) fn some(&mut self, most: u64) -> io::Result<&[u8]> {
+        self.load()?;
+        let rest = self.current.out.len() - self.at;
+        let most = rest.min(usize::try_from(most).unwrap_or(usize::MAX));
+        let start = self.at;
+        self.at += most;
+        self.offset += most as u64;
+        Ok(&self.current.out[start..start + most])
+    }
+
+    /// Passes over bytes up to this offset in the tar.
+    pub(crate) fn skip_to(&mut self, offset: u64) -> io::Result<()> {
+        while self.offset < offset {
+            let left = offset - self.offset;
+            self.some(left)?;
+        }
+        Ok(())
+    }
+}
+
+impl Source for Stream<'_, '_> {
+    fn fill(&mut self, mut out: &mut [u8]) -> io::Result<()> {
+        while !out.is_empty() {
+            let some = self.some(out.len() as u64)?;
+            let (now, later) = out.split_at_mut(some.len());
+            now.copy_from_slice(some);
+            out = later;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,359 @@
+//! An opened backup.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dalsegno_format::{
+    Completion, Entry, EntryKind, Form, Manifest, Metadata, Sha256 as Digest, TreePath, tree,
+};
+use rustix::io::Errno;
+
+use super::entries::{Entries, Lists, check_list};
+use super::folder_walk::{ExtentReader, FolderWalk, extents_of};
+use super::member::VerifiedFile;
+use super::tar_file::{RangeReader, TarFile};
+use super::tar_walk::TarWalk;
+use super::walk::Findings;
+use super::{Check, Peek, ReadError, ReadReport, Visit, Watch};
+use crate::folder::Folder;
+use crate::tar::{Parsed, data_len, read_head};
+use crate::{ArchiveError, Damage, sidecar};
+
+/// The longest JSON file read whole.
+const MAX_JSON: u64 = 16 << 20;
+
+/// An opened backup: its end has been checked, its contents not yet.
+#[derive(Debug)]
+pub struct Archive {
+    path: PathBuf,
+    manifest: Manifest,
+    stored_bytes: u64,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Tar(Arc<TarFile>),
+    Folder,
+}
+
+impl Archive {
+    /// Opens a backup in any form, told apart by content.
+    pub fn open(path: &Path) -> Result<Self, ArchiveError> {
+        if is_folder(path)? {
+            let (manifest, stored_bytes, _) = folder_manifest(path)?;
+            return Ok(Self { path: path.to_owned(), manifest, stored_bytes, body: Body::Folder });
+        }
+        let (tar, _) = TarFile::open(path)?;
+        let bytes = tar.manifest_bytes().map_err(|damage| damaged(path, damage))?;
+        let manifest = manifest_from(path, "manifest in the index", &bytes)?;
+        let stored_bytes = tar.trailer.file_len;
+        Ok(Self { path: path.to_owned(), manifest, stored_bytes, body: Body::Tar(tar) })
+    }
+
+    /// The manifest alone, from a few kilobytes: of an archive file the trailer and the sidecar,
+    /// when that has the digest the trailer names, else the manifest in the index.
+    pub fn peek(path: &Path) -> Result<Peek, ArchiveError> {
+        if is_folder(path)? {
+            let (manifest, stored_bytes, bytes_read) = folder_manifest(path)?;
+            let form = Form::Folder;
+            return Ok(Peek { manifest, form, stored_bytes, bytes_read, from_sidecar: false });
+        }
+        let (tar, mut bytes_read) = TarFile::open(path)?;
+        let (form, stored_bytes) = (tar.form(), tar.trailer.file_len);
+        if let Some(bytes) = sidecar::read(path) {
+            bytes_read += bytes.len() as u64;
+            if sidecar::belongs(&bytes, &tar)
+                && let Ok(manifest) = Manifest::from_json(&bytes)
+            {
+                return Ok(Peek { manifest, form, stored_bytes, bytes_read, from_sidecar: true });
+            }
+        }
+        let bytes = tar.manifest_bytes().map_err(|damage| damaged(path, damage))?;
+        bytes_read += u64::from(tar.trailer.manifest.frame.stored);
+        let manifest = manifest_from(path, "manifest in the index", &bytes)?;
+        Ok(Peek { manifest, form, stored_bytes, bytes_read, from_sidecar: false })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its form.
+    pub fn form(&self) -> Form {
+        match &self.body {
+            Body::Tar(tar) => tar.form(),
+            Body::Folder => Form::Folder,
+        }
+    }
+
+    /// Both halves of the manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The half that was known when the backup began.
+    pub fn metadata(&self) -> &Metadata {
+        &self.manifest.metadata
+    }
+
+    /// The half that was written last.
+    pub fn completion(&self) -> &Completion {
+        &self.manifest.completion
+    }
+
+    /// Bytes it takes: of the archive file, or of all files of the folder, holes included.
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored_bytes
+    }
+
+    fn lists(&self) -> Result<Lists, ArchiveError> {
+        match &self.body {
+            Body::Tar(tar) => tar_lists(tar, &self.manifest),
+            Body::Folder => folder_lists(&self.path, self.completion()),
+        }
+    }
+
+    /// The members up to `restore.sh`, from the lists, which are checked against their digests
+    /// first. Of an archive file only the frames with the lists are read.
+    pub fn entries(&self) -> Result<Entries<'_>, ArchiveError> {
+        Ok(Entries::new(self, self.lists()?))
+    }
+
+    /// A member's line in the lists, with its number.
+    fn find(&self, path: &TreePath) -> Result<(u64, Entry, Option<Digest>), ArchiveError> {
+        for (number, listed) in (0..).zip(self.entries()?) {
+            let (entry, digest) = listed?;
+            if entry.path == *path {
+                return Ok((number, entry, digest));
+            }
+        }
+        Err(ArchiveError::NoMember { path: path.clone() })
+    }
+
+    /// The content of one regular file as a reader sees it, holes as zeros; a hard link gives the
+    /// file it names. Only the frames needed are read. At its end it fails when its SHA-256 is not
+    /// the listed one.
+    pub fn open_member(&self, path: &TreePath) -> Result<Box<dyn Read + Send>, ArchiveError> {
+        let (number, entry, digest) = self.find(path)?;
+        match (&entry.kind, digest) {
+            (EntryKind::HardLink { target }, _) => {
+                let (number, entry, digest) = self.find(target)?;
+                let digest =
+                    digest.ok_or_else(|| ArchiveError::member(target, "it is not a file"))?;
+                self.content(number, entry, digest)
+            }
+            (EntryKind::File { .. }, Some(digest)) => self.content(number, entry, digest),
+            _ => Err(ArchiveError::member(path, "it is not a file")),
+        }
+    }
+
+    fn content(
+        &self,
+        number: u64,
+        entry: Entry,
+        digest: Digest,
+    ) -> Result<Box<dyn Read + Send>, ArchiveError> {
+        let Body::Tar(tar) = &self.body else {
+            let mut folder = open_folder(&self.path)?;
+            let file = folder.file(&entry.path).map_err(|error| {
+                damaged(&self.path, Damage::new(format!("member {}", entry.path), error.to_string()))
+            })?;
+            let mut kind = entry.kind;
+            if let EntryKind::File { size, extents: Some(extents) } = &mut kind {
+                *extents = extents_of(&file, *size);
+            }
+            let reader = ExtentReader::new(file, &kind);
+            return Ok(Box::new(VerifiedFile::new(reader, entry.path, &kind, digest)));
+        };
+        let mut reader = member_at(tar, number)?;
+        let subject = || format!("header of {}", entry.path);
+        let found = match read_head(&mut reader, &self.manifest.metadata.name) {
+            Ok(Parsed::Member(found)) => found,
+            Ok(Parsed::Top(_)) => {
+                return Err(ArchiveError::damaged(&self.path, subject(), "it is the top folder's"));
+            }
+            Err(error) => {
+                return Err(ArchiveError::damaged(&self.path, subject(), error.to_string()));
+            }
+        };
+        if let Some(what) = super::walk::difference(&found, &entry) {
+            return Err(ArchiveError::damaged(&self.path, subject(), what));
+        }
+        reader.limit(data_len(&found.kind));
+        Ok(Box::new(VerifiedFile::new(reader, found.path, &found.kind, digest)))
+    }
+
+    /// Reads the whole backup in one pass and hands its members, from `backup_metadata.json` to
+    /// `restore.sh`, to `visit`. Every check that [`verify`](crate::verify) makes is made on the way, and the first
+    /// damage ends it: what the visitor was given before is only good once this returns `Ok`.
+    pub fn read(
+        &self,
+        check: Check,
+        workers: usize,
+        watch: &mut Watch<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Result<ReadReport, ReadError> {
+        let mut findings = Findings { strict: true, ..Findings::default() };
+        self.walk(check, workers, watch, Some(visit), &mut findings)
+    }
+
+    pub(crate) fn walk(
+        &self,
+        check: Check,
+        workers: usize,
+        watch: &mut Watch<'_>,
+        visit: Option<&mut Visit<'_>>,
+        findings: &mut Findings,
+    ) -> Result<ReadReport, ReadError> {
+        let manifest = &self.manifest;
+        match &self.body {
+            Body::Tar(tar) => {
+                TarWalk { tar, manifest, check, findings, visit }.run(workers, watch)
+            }
+            Body::Folder => {
+                FolderWalk { path: &self.path, manifest, check, findings, visit, watch }.run()
+            }
+        }
+    }
+
+    /// An archive whose manifest in the index is unreadable, with the one of its sidecar.
+    pub(crate) fn with_manifest(tar: Arc<TarFile>, manifest: Manifest) -> Self {
+        let (path, stored_bytes) = (tar.path.clone(), tar.trailer.file_len);
+        Self { path, manifest, stored_bytes, body: Body::Tar(tar) }
+    }
+
+    pub(crate) fn tar(&self) -> Option<&Arc<TarFile>> {
+        match &self.body {
+            Body::Tar(tar) => Some(tar),
+            Body::Folder => None,
+        }
+    }
+}
+
+pub(crate) fn damaged(path: &Path, damage: Damage) -> ArchiveError {
+    ArchiveError::Damaged { path: path.to_owned(), damage }
+}
+
+fn is_folder(path: &Path) -> Result<bool, ArchiveError> {
+    Ok(std::fs::metadata(path).map_err(ArchiveError::io("open", path))?.is_dir())
+}
+
+pub(crate) fn manifest_from(
+    path: &Path,
+    subject: &str,
+    bytes: &[u8],
+) -> Result<Manifest, ArchiveError> {
+    Manifest::from_json(bytes).map_err(|error| ArchiveError::manifest(path, subject, &error))
+}
+
+fn open_folder(path: &Path) -> Result<Folder, ArchiveError> {
+    // A backup reached through a link in the store is as good as any other.
+    let real = std::fs::canonicalize(path).map_err(ArchiveError::io("open", path))?;
+    Folder::open(&real).map_err(|error| ArchiveError::io("open", path)(error.into()))
+}
+
+/// Both halves from their files, the bytes the whole backup takes, and the bytes read.
+fn folder_manifest(path: &Path) -> Result<(Manifest, u64, u64), ArchiveError> {
+    let mut folder = open_folder(path)?;
+    let metadata = folder_file(&mut folder, path, tree::METADATA)?;
+    let complete = folder_file(&mut folder, path, tree::COMPLETE)?;
+    let (metadata, complete) = match (metadata, complete) {
+        (Some(metadata), Some(complete)) => (metadata, complete),
+        (Some(_), None) => return Err(ArchiveError::NoCompletion { path: path.to_owned() }),
+        (None, Some(_)) => return Err(ArchiveError::damaged(path, tree::METADATA, "it is missing")),
+        (None, None) => return Err(ArchiveError::NotAnArchive { path: path.to_owned() }),
+    };
+    let wrong = |name: &'static str| {
+        move |error| ArchiveError::manifest(path, name, &error)
+    };
+    let manifest = Manifest {
+        metadata: Metadata::from_json(&metadata).map_err(wrong(tree::METADATA))?,
+        completion: Completion::from_json(&complete).map_err(wrong(tree::COMPLETE))?,
+    };
+    if manifest.metadata.id != manifest.completion.id {
+        let what = "metadata and completion record belong to different backups";
+        return Err(ArchiveError::damaged(path, tree::COMPLETE, what));
+    }
+    let stored = manifest.completion.bytes.saturating_add(complete.len() as u64);
+    Ok((manifest, stored, (metadata.len() + complete.len()) as u64))
+}
+
+fn folder_file(
+    folder: &mut Folder,
+    path: &Path,
+    name: &str,
+) -> Result<Option<Vec<u8>>, ArchiveError> {
+    let file = match folder.file(&tree::path(name)) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::LOOP | Errno::BADF) => {
+            return Err(ArchiveError::damaged(path, name, "it is not a regular file"));
+        }
+        Err(error) => return Err(ArchiveError::io("read", &path.join(name))(error.into())),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_JSON)
+        .read_to_end(&mut bytes)
+        .map_err(ArchiveError::io("read", &path.join(name)))?;
+    Ok(Some(bytes))
+}
+
+/// The lists of the folder form, checked against their digests.
+pub(crate) fn folder_lists(path: &Path, completion: &Completion) -> Result<Lists, ArchiveError> {
+    let mut folder = open_folder(path)?;
+    let mut open = |name: &str| -> Result<File, ArchiveError> {
+        folder.file(&tree::path(name)).map_err(|error| {
+            let what = if error == Errno::NOENT { "it is missing".into() } else { error.to_string() };
+            damaged(path, Damage::new(name, what))
+        })
+    };
+    for name in [tree::ENTRIES, tree::CHECKSUMS] {
+        check_list(name, &mut open(name)?, &completion.digests)
+            .map_err(|damage| damaged(path, damage))?;
+    }
+    Ok(Lists::new(Box::new(open(tree::ENTRIES)?), Box::new(open(tree::CHECKSUMS)?)))
+}
+
+/// The lists of a tar form, checked against their digests.
+pub(crate) fn tar_lists(tar: &Arc<TarFile>, manifest: &Manifest) -> Result<Lists, ArchiveError> {
+    for (name, back) in [(tree::ENTRIES, 3), (tree::CHECKSUMS, 2)] {
+        let mut reader = list_reader(tar, manifest, name, back)?;
+        check_list(name, &mut reader, &manifest.completion.digests)
+            .map_err(|damage| damaged(&tar.path, damage))?;
+    }
+    Ok(Lists::new(
+        Box::new(list_reader(tar, manifest, tree::ENTRIES, 3)?),
+        Box::new(list_reader(tar, manifest, tree::CHECKSUMS, 2)?),
+    ))
+}
+
+fn list_reader(
+    tar: &Arc<TarFile>,
+    manifest: &Manifest,
+    name: &str,
+    back: u64,
+) -> Result<RangeReader, ArchiveError> {
+    let wrong = |what: &str| ArchiveError::damaged(&tar.path, format!("header of {name}"), what);
+    let number = manifest.completion.members.checked_sub(back).ok_or_else(|| wrong("it is missing"))?;
+    let mut reader = member_at(tar, number)?;
+    match read_head(&mut reader, &manifest.metadata.name) {
+        Ok(Parsed::Member(entry)) if entry.path.as_bytes() == name.as_bytes() => {
+            reader.limit(entry.size().unwrap_or(0));
+            Ok(reader)
+        }
+        Ok(_) => Err(wrong("another member is in its place")),
+        Err(error) => Err(wrong(&error.to_string())),
+    }
+}
+
+fn member_at(tar: &Arc<TarFile>, number: u64) -> Result<RangeReader, ArchiveError> {
+    let wrong = |damage| damaged(&tar.path, damage);
+    let missing = || Damage::new("member table", "it is shorter than the manifest says");
+    let mut offsets = tar.members_from(number).map_err(wrong)?;
+    let offset = offsets.next().map_err(wrong)?.ok_or_else(|| wrong(missing()))?;
+    RangeReader::new(tar, offset)
+}

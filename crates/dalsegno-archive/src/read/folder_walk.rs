@@ -1,0 +1,340 @@
+//! One pass over the folder form, with every check but those a folder cannot bear: owners, modes
+//! and times of its files are what a copy makes of them, and count only in `entries.tsv`.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, Read};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use dalsegno_format::{Entry, EntryKind, Extent, Manifest, Sha256 as Digest, TreePath, tree};
+use rustix::fs::{AtFlags, Dir, FileType, SeekFrom};
+use rustix::io::Errno;
+use sha2::{Digest as _, Sha256};
+
+use super::archive::folder_lists;
+use super::walk::{Findings, Input, visit_file};
+use super::{Check, Member, MemberContent, Progress, ReadError, ReadReport, Visit, Watch};
+use crate::folder::Folder;
+use crate::order::{MAX_EXTENTS, Order};
+use crate::{ArchiveError, Damage};
+
+pub(crate) struct FolderWalk<'a, 'w, 'p> {
+    pub(crate) path: &'a Path,
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) check: Check,
+    pub(crate) findings: &'a mut Findings,
+    pub(crate) visit: Option<&'a mut Visit<'w>>,
+    pub(crate) watch: &'a mut Watch<'p>,
+}
+
+/// A file's data, extent by extent.
+pub(crate) struct ExtentReader {
+    file: File,
+    /// Ranges still to come, last first.
+    extents: Vec<Extent>,
+}
+
+impl ExtentReader {
+    pub(crate) fn new(file: File, kind: &EntryKind) -> Self {
+        let extents = match kind {
+            EntryKind::File { extents: Some(extents), .. } => extents.clone(),
+            EntryKind::File { size, extents: None } => vec![Extent { offset: 0, length: *size }],
+            _ => Vec::new(),
+        };
+        Self { file, extents: extents.into_iter().rev().collect() }
+    }
+}
+
+impl Read for ExtentReader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.extents.last().is_some_and(|extent| extent.length == 0) {
+            self.extents.pop();
+        }
+        let Some(extent) = self.extents.last_mut() else { return Ok(0) };
+        let most = usize::try_from(extent.length).unwrap_or(usize::MAX).min(out.len());
+        let read = self.file.read_at(&mut out[..most], extent.offset)?;
+        extent.offset += read as u64;
+        extent.length -= read as u64;
+        Ok(read)
+    }
+}
+
+struct Watched<'a, 'p> {
+    reader: ExtentReader,
+    watch: &'a mut Watch<'p>,
+    progress: &'a mut Progress,
+    told: u64,
+    cancelled: bool,
+}
+
+impl Input for Watched<'_, '_> {
+    fn some(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(out)?;
+        self.progress.bytes += read as u64;
+        self.progress.stored += read as u64;
+        self.told += read as u64;
+        if self.told >= 1 << 20 {
+            self.told = 0;
+            (self.watch.progress)(*self.progress);
+            if (self.watch.cancelled)() {
+                self.cancelled = true;
+                return Err(io::Error::other("cancelled"));
+            }
+        }
+        Ok(read)
+    }
+    fn cancelled(&self) -> bool {
+        self.cancelled || (self.watch.cancelled)()
+    }
+}
+
+/// The ranges of a stored file that hold data, as its filesystem tells them.
+pub(crate) fn extents_of(file: &File, size: u64) -> Vec<Extent> {
+    let whole = || if size == 0 { vec![] } else { vec![Extent { offset: 0, length: size }] };
+    let mut extents = Vec::new();
+    let mut at = 0;
+    while at < size {
+        let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+            Ok(start) => start,
+            Err(Errno::NXIO) => break,
+            Err(_) => return whole(),
+        };
+        let Ok(end) = rustix::fs::seek(file, SeekFrom::Hole(start)) else { return whole() };
+        let end = end.min(size);
+        if start >= end {
+            break;
+        }
+        if extents.len() == MAX_EXTENTS {
+            return whole();
+        }
+        extents.push(Extent { offset: start, length: end - start });
+        at = end;
+    }
+    extents
+}
+
+impl FolderWalk<'_, '_, '_> {
+    pub(crate) fn run(mut self) -> Result<ReadReport, ReadError> {
+        let mut lists = match folder_lists(self.path, &self.manifest.completion) {
+            Ok(lists) => lists,
+            Err(ArchiveError::Damaged { damage, .. }) => {
+                self.find(damage)?;
+                return Ok(ReadReport::default());
+            }
+            Err(other) => return Err(other.into()),
+        };
+        let mut folder = Folder::open(self.path)
+            .map_err(|error| ArchiveError::io("open", self.path)(error.into()))?;
+        let mut order = Order::default();
+        let mut known = HashSet::new();
+        let hasher = RandomState::new();
+        let mut report = ReadReport::default();
+        let completion = &self.manifest.completion;
+        let mut progress = Progress { stored_total: completion.bytes, ..Progress::default() };
+        loop {
+            let (entry, digest) = match lists.next() {
+                Ok(Some(listed)) => listed,
+                Ok(None) => break,
+                Err(damage) => {
+                    self.find(damage)?;
+                    return Ok(report);
+                }
+            };
+            if entry.path.as_bytes() != tree::RESTORE_SH.as_bytes()
+                && let Err(reason) = order.check(&entry)
+            {
+                self.findings.refuse(self.path, &entry, reason)?;
+                continue;
+            }
+            known.insert(hasher.hash_one(&entry.path));
+            report.members += 1;
+            report.files += u64::from(digest.is_some());
+            report.bytes = report.bytes.saturating_add(entry.size().unwrap_or(0));
+            progress.members = report.members;
+            self.member(&mut folder, entry, digest.as_ref(), &mut progress)?;
+            (self.watch.progress)(progress);
+            if (self.watch.cancelled)() {
+                return Err(ArchiveError::Cancelled.into());
+            }
+        }
+        if let Err(damage) = lists.end() {
+            self.find(damage)?;
+        }
+        self.counts(&mut folder, &mut report)?;
+        for name in [tree::ENTRIES, tree::CHECKSUMS, tree::COMPLETE] {
+            known.insert(hasher.hash_one(tree::path(name)));
+        }
+        self.extra(&mut folder, &|path| known.contains(&hasher.hash_one(path)))?;
+        Ok(report)
+    }
+
+    fn find(&mut self, damage: Damage) -> Result<(), ArchiveError> {
+        self.findings.add(self.path, damage)
+    }
+
+    fn counts(&mut self, folder: &mut Folder, report: &mut ReadReport) -> Result<(), ReadError> {
+        for name in [tree::ENTRIES, tree::CHECKSUMS] {
+            let size = folder.file(&tree::path(name)).and_then(|file| Ok(rustix::fs::fstat(file)?));
+            let size = size.map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
+            report.members += 1;
+            report.files += 1;
+            report.bytes = report.bytes.saturating_add(size);
+        }
+        report.members += 1;
+        let completion = &self.manifest.completion;
+        if (report.members, report.bytes) != (completion.members, completion.bytes) {
+            let what = format!(
+                "it announces {} members with {} bytes, the lists have {} with {}",
+                completion.members, completion.bytes, report.members, report.bytes
+            );
+            self.find(Damage::new(tree::COMPLETE, what))?;
+        }
+        Ok(())
+    }
+
+    fn member(
+        &mut self,
+        folder: &mut Folder,
+        mut entry: Entry,
+        digest: Option<&Digest>,
+        progress: &mut Progress,
+    ) -> Result<(), ReadError> {
+        if let EntryKind::File { size, extents } = &mut entry.kind {
+            let file = match folder.file(&entry.path) {
+                Ok(file) => file,
+                Err(error) => return self.missing(&entry, error),
+            };
+            let found = file.metadata().map(|meta| meta.len()).unwrap_or(0);
+            if found != *size {
+                let what = format!("it has {found} bytes, entries.tsv says {size}");
+                self.find(Damage::new(format!("contents of {}", entry.path), what))?;
+                return Ok(());
+            }
+            if let Some(extents) = extents {
+                *extents = extents_of(&file, *size);
+            }
+            let expected = if self.check == Check::Full { digest } else { None };
+            let reader = ExtentReader::new(file, &entry.kind);
+            let canceller = self.watch.cancelled;
+            let mut input =
+                Watched { reader, watch: self.watch, progress, told: 0, cancelled: false };
+            let visit = self.visit.as_deref_mut();
+            let wrong = visit_file(&entry, expected, &mut input, canceller, visit)?;
+            if input.cancelled {
+                return Err(ArchiveError::Cancelled.into());
+            }
+            if let Err(what) = wrong {
+                self.find(Damage::new(format!("contents of {}", entry.path), what))?;
+            }
+            return Ok(());
+        }
+        match self.other(folder, &entry) {
+            Ok(None) => {}
+            Ok(Some(what)) => {
+                self.find(Damage::new(format!("member {}", entry.path), what))?;
+                return Ok(());
+            }
+            Err(error) => return self.missing(&entry, error),
+        }
+        if let Some(visit) = self.visit.as_deref_mut() {
+            let path = entry.path.clone();
+            visit(Member { entry, content: MemberContent::None })
+                .map_err(|source| ReadError::Visit { path, source })?;
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a folder or a link.
+    fn other(&mut self, folder: &mut Folder, entry: &Entry) -> Result<Option<String>, Errno> {
+        let parent = folder.parent(&entry.path)?;
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let stat = rustix::fs::statat(parent.as_fd(), entry.path.name(), flags)?;
+        let found = FileType::from_raw_mode(stat.st_mode);
+        match &entry.kind {
+            EntryKind::Directory if found == FileType::Directory => Ok(None),
+            EntryKind::Symlink { target } if found == FileType::Symlink => {
+                let text =
+                    rustix::fs::readlinkat(parent.as_fd(), entry.path.name(), Vec::new())?;
+                let same = text.as_bytes() == &target[..];
+                Ok((!same).then(|| "its target is not the one in entries.tsv".to_owned()))
+            }
+            EntryKind::HardLink { target } if found == FileType::RegularFile => {
+                let other = folder.file(target)?;
+                let original = rustix::fs::fstat(&other)?;
+                if (original.st_dev, original.st_ino) == (stat.st_dev, stat.st_ino) {
+                    return Ok(None);
+                }
+                // A copy that took links apart is as good, if it is a copy.
+                let this = folder.file(&entry.path)?;
+                let same = digest_of(this).ok() == digest_of(other).ok();
+                Ok((!same).then(|| format!("it is not the same file as {target}")))
+            }
+            _ => Ok(Some("it is of another type than entries.tsv says".to_owned())),
+        }
+    }
+
+    fn missing(&mut self, entry: &Entry, error: Errno) -> Result<(), ReadError> {
+        let what = match error {
+            Errno::NOENT => "it is missing".to_owned(),
+            Errno::LOOP | Errno::BADF | Errno::NOTDIR => {
+                "it, or a folder above it, is of another type than entries.tsv says".to_owned()
+            }
+            other => format!("it cannot be read: {other}"),
+        };
+        Ok(self.find(Damage::new(format!("member {}", entry.path), what))?)
+    }
+
+    /// Names that no list knows.
+    fn extra(
+        &mut self,
+        folder: &mut Folder,
+        known: &dyn Fn(&TreePath) -> bool,
+    ) -> Result<(), ReadError> {
+        let mut todo: Vec<Option<TreePath>> = vec![None];
+        while let Some(path) = todo.pop() {
+            let opened = match &path {
+                Some(path) => folder.folder(path),
+                None => Ok(std::sync::Arc::clone(folder.root())),
+            };
+            let Ok(fd) = opened else { continue };
+            let Ok(dir) = Dir::read_from(fd.as_fd()) else { continue };
+            for found in dir.flatten() {
+                let name = found.file_name().to_bytes();
+                if name == b"." || name == b".." {
+                    continue;
+                }
+                let full = match &path {
+                    Some(path) => path.join(name),
+                    None => TreePath::new(name),
+                };
+                let Ok(full) = full else { continue };
+                if !known(&full) {
+                    let what = "it does not belong to the backup";
+                    self.find(Damage::new(format!("extra {full}"), what))?;
+                } else if is_folder(fd.as_fd(), found.file_name()) {
+                    todo.push(Some(full));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_folder(parent: std::os::fd::BorrowedFd<'_>, name: &std::ffi::CStr) -> bool {
+    rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+fn digest_of(mut file: File) -> io::Result<Digest> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hash.finalize().into()),
+            read => hash.update(&buffer[..read]),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Where the frames of an archive lie.
+
+use std::os::unix::fs::FileExt as _;
+
+use crate::codec::{Decoder, Frame};
+
+/// All frames before the manifest's, in order and without gaps.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    /// Start in the file, start in the tar, hash; one more at the end for where the last one ends.
+    starts: Vec<(u64, u64, u64)>,
+}
+
+impl Frames {
+    pub(crate) fn new() -> Self {
+        Self { starts: vec![(0, 0, 0)] }
+    }
+
+    /// Takes the next frame, which must begin where the last one ended.
+    pub(crate) fn push(&mut self, frame: Frame) {
+        if let Some(last) = self.starts.last_mut() {
+            last.2 = frame.hash;
+            let next = (last.0 + u64::from(frame.stored), last.1 + u64::from(frame.length), 0);
+            self.starts.push(next);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Bytes in the file and in the tar.
+    pub(crate) fn ends(&self) -> (u64, u64) {
+        self.starts.last().map_or((0, 0), |last| (last.0, last.1))
+    }
+
+    /// A frame and where it begins: in the file, in the tar.
+    pub(crate) fn get(&self, index: usize) -> Option<(u64, u64, Frame)> {
+        let (&(offset, at, hash), &(next_offset, next_at, _)) =
+            (self.starts.get(index)?, self.starts.get(index + 1)?);
+        let frame = Frame {
+            stored: u32::try_from(next_offset - offset).ok()?,
+            length: u32::try_from(next_at - at).ok()?,
+            hash,
+        };
+        Some((offset, at, frame))
+    }
+
+    /// The frame that holds a byte of the tar.
+    pub(crate) fn holding(&self, at: u64) -> Option<usize> {
+        let after = self.starts.partition_point(|start| start.1 <= at);
+        (after < self.starts.len()).then(|| after - 1)
+    }
+}
+
+/// Reads one frame: its bytes against their hash, then what they stand for.
+pub(crate) fn read_frame(
+    file: &std::fs::File,
+    decoder: &mut Decoder,
+    offset: u64,
+    frame: &Frame,
+    stored: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    // Lengths were bounded when the record was read.
+    let plain = matches!(decoder, Decoder::Plain);
+    let buffer = if plain { &mut *out } else { &mut *stored };
+    buffer.resize(frame.stored as usize, 0);
+    file.read_exact_at(buffer, offset).map_err(|error| format!("it cannot be read: {error}"))?;
+    if xxhash_rust::xxh3::xxh3_64(buffer) != frame.hash {
+        return Err("its stored bytes have changed".to_owned());
+    }
+    if plain {
+        let same = frame.stored == frame.length;
+        return same.then_some(()).ok_or_else(|| "its two lengths differ".to_owned());
+    }
+    decoder.decode(stored, frame.length as usize, out).map_err(str::to_owned)
+}

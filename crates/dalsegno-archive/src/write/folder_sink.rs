@@ -1,0 +1,379 @@
+//! Members into a folder, by several threads.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use dalsegno_format::{Entry, EntryKind, Extent, Timestamp, TreePath};
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
+
+use super::pipeline::{PanicGuard, Shared, write_at};
+use crate::ArchiveError;
+use crate::folder::Folder;
+
+/// Bytes of one piece of work; smaller files are one piece.
+const CHUNK: usize = 1 << 20;
+
+/// So many files and folders are synced one by one; of more, the whole filesystem.
+const SYNC_EACH: usize = 256;
+
+/// A folder being written.
+pub(crate) struct FolderSink {
+    path: PathBuf,
+    folder: Folder,
+    shared: Arc<Shared>,
+    jobs: Option<Sender<Job>>,
+    buffers: Receiver<Vec<u8>>,
+    workers: Vec<JoinHandle<()>>,
+    sent: u64,
+    bytes: u64,
+    max_size: Option<u64>,
+    current: Option<Current>,
+    /// Made since the last mark, to be removed by a rewind.
+    made: Option<Vec<(TreePath, bool)>>,
+    /// What to sync, while it is little.
+    unsynced: Vec<(TreePath, bool)>,
+    many: bool,
+}
+
+/// The file whose data come now.
+struct Current {
+    path: TreePath,
+    mtime: Timestamp,
+    parent: Arc<OwnedFd>,
+    /// Bytes waiting, and where in the file they begin.
+    buffer: Vec<u8>,
+    offset: u64,
+    /// Ranges still to be filled, last first; `None` for a file without holes.
+    extents: Option<Vec<Extent>>,
+    /// Opened once there is more than one piece.
+    file: Option<Arc<OpenFile>>,
+    whole: bool,
+}
+
+/// A file that several pieces of work write to; gets its time when the last one is done.
+struct OpenFile {
+    file: File,
+    mtime: Timestamp,
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        // The time that counts is in `entries.tsv`: this one serves those who look.
+        let _ = rustix::fs::futimens(&self.file, &times(self.mtime));
+    }
+}
+
+enum Job {
+    Small { path: TreePath, parent: Arc<OwnedFd>, data: Vec<u8>, mtime: Timestamp },
+    Piece { path: TreePath, file: Arc<OpenFile>, data: Vec<u8>, offset: u64 },
+}
+
+/// A place in the folder.
+pub(crate) struct FolderMark {
+    bytes: u64,
+}
+
+impl FolderSink {
+    pub(crate) fn create(path: &Path, options: &super::WriteOptions) -> Result<Self, ArchiveError> {
+        let failed = |error: rustix::io::Errno| ArchiveError::io("create", path)(error.into());
+        rustix::fs::mkdir(path, Mode::RWXU).map_err(failed)?;
+        let folder = Folder::open(path).map_err(failed)?;
+        rustix::fs::fchmod(folder.root(), Mode::from_raw_mode(options.file_mode)).map_err(failed)?;
+        let workers = options.workers.max(1);
+        let shared = Arc::new(Shared::default());
+        let (jobs, queue) = bounded::<Job>(workers * 2);
+        let (back, buffers) = unbounded();
+        let workers = (0..workers)
+            .map(|_| {
+                let (queue, back) = (queue.clone(), back.clone());
+                let guard = PanicGuard(Arc::clone(&shared));
+                let root = path.to_owned();
+                std::thread::spawn(move || work(&root, &queue, &back, &guard))
+            })
+            .collect();
+        Ok(Self {
+            path: path.to_owned(),
+            folder,
+            shared,
+            jobs: Some(jobs),
+            buffers,
+            workers,
+            sent: 0,
+            bytes: 0,
+            max_size: options.max_size,
+            current: None,
+            made: None,
+            unsynced: Vec::new(),
+            many: false,
+        })
+    }
+
+    pub(crate) fn bytes_written(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Begins a member; all of it, when it is no file.
+    pub(crate) fn start(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
+        self.shared.check()?;
+        let full = self.full_path(&entry.path);
+        let failed = |error: rustix::io::Errno| ArchiveError::io("create", &full)(error.into());
+        let parent = self.folder.parent(&entry.path).map_err(failed)?;
+        let name = entry.path.name();
+        match &entry.kind {
+            EntryKind::Directory => {
+                rustix::fs::mkdirat(parent.as_fd(), name, Mode::RWXU).map_err(failed)?;
+            }
+            EntryKind::Symlink { target } => {
+                rustix::fs::symlinkat(&target[..], parent.as_fd(), name).map_err(failed)?;
+            }
+            EntryKind::HardLink { target } => {
+                self.shared.wait(self.sent)?;
+                let from = Folder::parent(&mut self.folder, target).map_err(failed)?;
+                let flags = AtFlags::empty();
+                rustix::fs::linkat(from.as_fd(), target.name(), parent.as_fd(), name, flags)
+                    .map_err(failed)?;
+            }
+            EntryKind::File { size, extents } => {
+                let mut current = Current {
+                    path: entry.path.clone(),
+                    mtime: entry.mtime,
+                    parent,
+                    buffer: self.buffers.try_recv().unwrap_or_default(),
+                    offset: 0,
+                    extents: None,
+                    file: None,
+                    whole: true,
+                };
+                if let Some(extents) = extents {
+                    let file = current.open(&self.path)?;
+                    file.file.set_len(*size).map_err(ArchiveError::io("extend", &full))?;
+                    current.extents = Some(extents.iter().rev().copied().collect());
+                }
+                self.current = Some(current);
+            }
+        }
+        let is_folder = entry.kind == EntryKind::Directory;
+        if let Some(made) = &mut self.made {
+            made.push((entry.path.clone(), is_folder));
+        }
+        if self.unsynced.len() == SYNC_EACH {
+            self.many = true;
+        } else if !matches!(entry.kind, EntryKind::Symlink { .. } | EntryKind::HardLink { .. }) {
+            self.unsynced.push((entry.path.clone(), is_folder));
+        }
+        Ok(())
+    }
+
+    /// Data of the file begun last.
+    pub(crate) fn data(&mut self, mut bytes: &[u8]) -> Result<(), ArchiveError> {
+        self.bytes += bytes.len() as u64;
+        if let Some(limit) = self.max_size
+            && self.bytes > limit
+        {
+            return Err(ArchiveError::TooLarge { limit });
+        }
+        let Some(mut current) = self.current.take() else {
+            return Err(ArchiveError::Sequence { reason: "content without a member" });
+        };
+        while !bytes.is_empty() {
+            let mut room = CHUNK - current.buffer.len();
+            if let Some(extents) = &mut current.extents {
+                let Some(extent) = extents.last_mut() else {
+                    return Err(ArchiveError::Sequence { reason: "content beyond its extents" });
+                };
+                if current.buffer.is_empty() {
+                    current.offset = extent.offset;
+                }
+                room = room.min(usize::try_from(extent.length).unwrap_or(usize::MAX));
+            }
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            current.buffer.extend_from_slice(now);
+            bytes = later;
+            let mut ended = current.buffer.len() == CHUNK;
+            if let Some(extents) = &mut current.extents
+                && let Some(extent) = extents.last_mut()
+            {
+                extent.offset += now.len() as u64;
+                extent.length -= now.len() as u64;
+                if extent.length == 0 {
+                    extents.pop();
+                    ended = true;
+                }
+            }
+            if ended && (current.extents.is_some() || !bytes.is_empty() || !current.whole) {
+                self.send_piece(&mut current)?;
+            }
+        }
+        self.current = Some(current);
+        Ok(())
+    }
+
+    fn send_piece(&mut self, current: &mut Current) -> Result<(), ArchiveError> {
+        current.whole = false;
+        let file = current.open(&self.path)?;
+        let empty = self.buffers.try_recv().unwrap_or_default();
+        let data = std::mem::replace(&mut current.buffer, empty);
+        let offset = current.offset;
+        current.offset += data.len() as u64;
+        self.send(Job::Piece { path: current.path.clone(), file, data, offset })
+    }
+
+    /// Ends the member begun last.
+    pub(crate) fn end(&mut self) -> Result<(), ArchiveError> {
+        let Some(mut current) = self.current.take() else { return Ok(()) };
+        if current.file.is_some() {
+            if current.buffer.is_empty() { Ok(()) } else { self.send_piece(&mut current) }
+        } else {
+            let Current { path, parent, buffer: data, mtime, .. } = current;
+            self.send(Job::Small { path, parent, data, mtime })
+        }
+    }
+
+    fn send(&mut self, job: Job) -> Result<(), ArchiveError> {
+        self.shared.check()?;
+        self.sent += 1;
+        match &self.jobs {
+            Some(jobs) if jobs.send(job).is_ok() => Ok(()),
+            _ => Err(ArchiveError::Sequence { reason: "a writing thread has ended" }),
+        }
+    }
+
+    fn full_path(&self, path: &TreePath) -> PathBuf {
+        full_path(&self.path, path)
+    }
+
+    pub(crate) fn mark(&mut self) -> FolderMark {
+        self.made = Some(Vec::new());
+        FolderMark { bytes: self.bytes }
+    }
+
+    pub(crate) fn rewind(&mut self, mark: &FolderMark) -> Result<(), ArchiveError> {
+        self.current = None;
+        self.shared.wait(self.sent)?;
+        for (path, is_folder) in std::mem::take(&mut self.made).unwrap_or_default().iter().rev() {
+            let full = self.full_path(path);
+            let failed = |error: rustix::io::Errno| ArchiveError::io("remove", &full)(error.into());
+            let parent = self.folder.parent(path).map_err(failed)?;
+            let flags = if *is_folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+            match rustix::fs::unlinkat(parent.as_fd(), path.name(), flags) {
+                Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+                Err(error) => return Err(failed(error)),
+            }
+            self.unsynced.retain(|(known, _)| known != path);
+        }
+        self.made = Some(Vec::new());
+        self.bytes = mark.bytes;
+        Ok(())
+    }
+
+    /// Makes everything durable. Returns the bytes of all files.
+    pub(crate) fn finish(mut self, mtime: Timestamp) -> Result<u64, ArchiveError> {
+        self.shared.wait(self.sent)?;
+        self.stop();
+        self.shared.check()?;
+        let root = Arc::clone(self.folder.root());
+        rustix::fs::futimens(root.as_fd(), &times(mtime))
+            .map_err(|error| ArchiveError::io("set the time of", &self.path)(error.into()))?;
+        self.sync(root.as_fd())?;
+        Ok(self.bytes)
+    }
+
+    fn sync(&mut self, root: std::os::fd::BorrowedFd<'_>) -> Result<(), ArchiveError> {
+        let failed = |error: rustix::io::Errno| ArchiveError::io("sync", &self.path)(error.into());
+        if self.many {
+            return rustix::fs::syncfs(root).map_err(failed);
+        }
+        for (path, is_folder) in &self.unsynced {
+            if *is_folder {
+                let folder = self.folder.folder(path).map_err(failed)?;
+                rustix::fs::fsync(folder.as_fd()).map_err(failed)?;
+            } else {
+                let file = self.folder.file(path).map_err(failed)?;
+                rustix::fs::fsync(&file).map_err(failed)?;
+            }
+        }
+        rustix::fs::fsync(root).map_err(failed)
+    }
+
+    fn stop(&mut self) {
+        self.jobs = None;
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Drop for FolderSink {
+    fn drop(&mut self) {
+        self.shared.failed.store(true, Ordering::Release);
+        self.stop();
+    }
+}
+
+impl Current {
+    fn open(&mut self, root: &Path) -> Result<Arc<OpenFile>, ArchiveError> {
+        if let Some(file) = &self.file {
+            return Ok(Arc::clone(file));
+        }
+        let file = create_file(root, &self.path, &self.parent)?;
+        let file = Arc::new(OpenFile { file, mtime: self.mtime });
+        self.file = Some(Arc::clone(&file));
+        Ok(file)
+    }
+}
+
+fn work(root: &Path, jobs: &Receiver<Job>, back: &Sender<Vec<u8>>, guard: &PanicGuard) {
+    let shared = &guard.0;
+    for job in jobs {
+        if !shared.failed.load(Ordering::Acquire)
+            && let Err(error) = perform(root, job, back)
+        {
+            shared.fail(error);
+        }
+        shared.step();
+    }
+}
+
+fn perform(root: &Path, job: Job, back: &Sender<Vec<u8>>) -> Result<(), ArchiveError> {
+    let mut data = match job {
+        Job::Small { path, parent, data, mtime } => {
+            let file = OpenFile { file: create_file(root, &path, &parent)?, mtime };
+            write_at(&file.file, &full_path(root, &path), &data, 0)?;
+            data
+        }
+        Job::Piece { path, file, data, offset } => {
+            write_at(&file.file, &full_path(root, &path), &data, offset)?;
+            data
+        }
+    };
+    data.clear();
+    let _ = back.send(data);
+    Ok(())
+}
+
+fn create_file(root: &Path, path: &TreePath, parent: &OwnedFd) -> Result<File, ArchiveError> {
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let fd = rustix::fs::openat(parent.as_fd(), path.name(), flags, mode).map_err(|error| {
+        ArchiveError::io("create", &full_path(root, path))(error.into())
+    })?;
+    Ok(File::from(fd))
+}
+
+fn full_path(root: &Path, path: &TreePath) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt as _;
+    root.join(std::ffi::OsStr::from_bytes(path.as_bytes()))
+}
+
+fn times(mtime: Timestamp) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: mtime.secs, tv_nsec: i64::from(mtime.nanos) },
+    }
+}

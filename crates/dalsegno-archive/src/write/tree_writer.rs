@@ -1,0 +1,378 @@
+//! The writer of a tree: order, digests, lists, end.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use dalsegno_format::{
+    ChecksumLine, Completion, Entry, EntryKind, Extent, Form, ListDigests, Manifest, Metadata,
+    Sha256 as Digest, Timestamp, hex, tree,
+};
+use sha2::{Digest as _, Sha256};
+
+use super::sink::{Sink, SinkMark};
+use super::{Closing, Content, Totals, WriteOptions, Written, control};
+use crate::hash::ContentHash;
+use crate::order::{Order, Place};
+use crate::spool::{Spool, SpoolMark};
+use crate::tar::data_len;
+use crate::{Archive, ArchiveError};
+
+/// Bytes read from a stream at once.
+const CHUNK: usize = 256 * 1024;
+
+/// A place in a tree being written, to which [`TreeWriter::rewind`] can return. Only the last one
+/// of a writer counts.
+pub struct Mark {
+    serial: u64,
+    sink: SinkMark,
+    place: Place,
+    entries: SpoolMark,
+    checksums: SpoolMark,
+    totals: Totals,
+}
+
+/// Writes one tree. Dropped before [`TreeWriter::finish`], it removes what it has written.
+pub struct TreeWriter {
+    staged: PathBuf,
+    options: WriteOptions,
+    mtime: Timestamp,
+    /// `None` once finished.
+    sink: Option<Sink>,
+    order: Order,
+    entries: Spool,
+    checksums: Spool,
+    totals: Totals,
+    metadata: Option<Metadata>,
+    marks: u64,
+    /// Set while a member is incomplete: only a rewind helps.
+    broken: bool,
+    buffer: Vec<u8>,
+}
+
+impl std::fmt::Debug for TreeWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TreeWriter").field("staged", &self.staged).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Mark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mark").field("serial", &self.serial).finish_non_exhaustive()
+    }
+}
+
+impl TreeWriter {
+    /// Begins a tree at `staged`, where nothing may lie: a file for tar forms, else a folder. Both
+    /// are created exclusively and never through a symbolic link at the last component.
+    pub fn create(staged: &Path, options: WriteOptions) -> Result<Self, ArchiveError> {
+        let mtime = options.finished_mtime.unwrap_or_default();
+        let sink = Sink::create(staged, &options, mtime)?;
+        Ok(Self {
+            staged: staged.to_owned(),
+            mtime,
+            sink: Some(sink),
+            order: Order::default(),
+            entries: Spool::new(&options.spool_dir),
+            checksums: Spool::new(&options.spool_dir),
+            totals: Totals::default(),
+            metadata: None,
+            marks: 0,
+            broken: false,
+            buffer: vec![0; CHUNK],
+            options,
+        })
+    }
+
+    /// Adds `backup_metadata.json`, which must come first.
+    pub fn add_metadata(&mut self, metadata: &Metadata) -> Result<(), ArchiveError> {
+        let bytes = metadata.to_json();
+        let entry = self.control_file(tree::METADATA, bytes.len(), 0o600);
+        self.add_file(&entry, Content::Bytes { data: &bytes, sha256: None })?;
+        self.metadata = Some(metadata.clone());
+        // A frame of its own: what kind of archive this is shows after a few kilobytes.
+        self.sink()?.cut()
+    }
+
+    /// Adds a folder or a link.
+    pub fn add(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
+        if entry.size().is_some() {
+            return Err(ArchiveError::Sequence { reason: "a file came without content" });
+        }
+        self.begin(entry)?;
+        let sink = self.sink()?;
+        sink.start(entry)?;
+        sink.end(entry)?;
+        self.list(entry, None)
+    }
+
+    /// Adds a regular file and returns the SHA-256 of its content, holes read as zeros.
+    ///
+    /// When the content ends early or goes on, this is [`ArchiveError::ContentLength`], and when it
+    /// cannot be read [`ArchiveError::Content`]; with a stream the tree can then only go on after a
+    /// [`TreeWriter::rewind`].
+    pub fn add_file(&mut self, entry: &Entry, content: Content<'_>) -> Result<Digest, ArchiveError> {
+        let EntryKind::File { size, extents } = &entry.kind else {
+            return Err(ArchiveError::Sequence { reason: "content came without a file" });
+        };
+        let announced = data_len(&entry.kind);
+        if let Content::Bytes { data, .. } = &content
+            && data.len() as u64 != announced
+        {
+            let (path, found) = (entry.path.clone(), data.len() as u64);
+            return Err(ArchiveError::ContentLength { path, announced, found });
+        }
+        self.begin(entry)?;
+        self.broken = true;
+        self.sink()?.start(entry)?;
+        let digest = match content {
+            Content::Bytes { data, sha256 } => {
+                self.sink()?.data(data)?;
+                sha256.unwrap_or_else(|| {
+                    let mut hash = ContentHash::new(*size, extents.as_deref());
+                    hash.update(data);
+                    hash.finish()
+                })
+            }
+            Content::Stream(stream) => self.copy(entry, *size, extents.as_deref(), stream)?,
+        };
+        self.sink()?.end(entry)?;
+        self.broken = false;
+        self.list(entry, Some(digest))?;
+        Ok(digest)
+    }
+
+    fn copy(
+        &mut self,
+        entry: &Entry,
+        size: u64,
+        extents: Option<&[Extent]>,
+        stream: &mut (dyn Read + '_),
+    ) -> Result<Digest, ArchiveError> {
+        let announced = data_len(&entry.kind);
+        let mut hash = ContentHash::new(size, extents);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut found: u64 = 0;
+        let result = loop {
+            // One byte more than announced is asked for, to see the end.
+            let most = usize::try_from((announced - found).saturating_add(1)).unwrap_or(CHUNK);
+            let read = match stream.read(&mut buffer[..most.min(CHUNK)]) {
+                Ok(read) => read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(source) => {
+                    break Err(ArchiveError::Content { path: entry.path.clone(), source });
+                }
+            };
+            let wrong = |found| ArchiveError::ContentLength {
+                path: entry.path.clone(),
+                announced,
+                found,
+            };
+            if read == 0 {
+                break if found == announced { Ok(()) } else { Err(wrong(found)) };
+            }
+            if found + read as u64 > announced {
+                break Err(wrong(announced + 1));
+            }
+            found += read as u64;
+            hash.update(&buffer[..read]);
+            if let Err(error) = self.sink().and_then(|sink| sink.data(&buffer[..read])) {
+                break Err(error);
+            }
+        };
+        self.buffer = buffer;
+        result.map(|()| hash.finish())
+    }
+
+    fn begin(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
+        if self.broken {
+            return Err(ArchiveError::Sequence { reason: "the last member is incomplete" });
+        }
+        self.order.check(entry).map_err(|reason| ArchiveError::member(&entry.path, reason))
+    }
+
+    fn list(&mut self, entry: &Entry, digest: Option<Digest>) -> Result<(), ArchiveError> {
+        self.entries.append(|out| entry.push_line(out))?;
+        self.count(entry, digest)
+    }
+
+    fn count(&mut self, entry: &Entry, digest: Option<Digest>) -> Result<(), ArchiveError> {
+        self.totals.members += 1;
+        if let Some(sha256) = digest {
+            let line = ChecksumLine { sha256, path: entry.path.clone() };
+            self.checksums.append(|out| line.push_line(out))?;
+            self.totals.files += 1;
+            self.totals.bytes += entry.size().unwrap_or(0);
+        }
+        Ok(())
+    }
+
+    fn sink(&mut self) -> Result<&mut Sink, ArchiveError> {
+        self.sink.as_mut().ok_or(ArchiveError::Sequence { reason: "it is finished" })
+    }
+
+    /// Remembers this place, between two members. Costs at most a copy of one block.
+    pub fn mark(&mut self) -> Result<Mark, ArchiveError> {
+        if self.broken {
+            return Err(ArchiveError::Sequence { reason: "the last member is incomplete" });
+        }
+        self.marks += 1;
+        Ok(Mark {
+            serial: self.marks,
+            sink: self.sink()?.mark(),
+            place: self.order.mark(),
+            entries: self.entries.mark(),
+            checksums: self.checksums.mark(),
+            totals: self.totals,
+        })
+    }
+
+    /// Undoes everything since the last mark.
+    pub fn rewind(&mut self, mark: Mark) -> Result<(), ArchiveError> {
+        if mark.serial != self.marks {
+            return Err(ArchiveError::Sequence { reason: "the mark is not the last one" });
+        }
+        self.sink()?.rewind(mark.sink)?;
+        self.order.rewind(mark.place);
+        self.entries.rewind(mark.entries);
+        self.checksums.rewind(mark.checksums);
+        self.totals = mark.totals;
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Bytes written so far where the backup will lie.
+    pub fn bytes_written(&self) -> u64 {
+        self.sink.as_ref().map_or(0, Sink::bytes_written)
+    }
+
+    /// What has been added so far.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Ends the tree: `restore.sh`, the lists, the completion record that `completion` makes from
+    /// what was written, the index; fsyncs everything, opens the result again and compares.
+    pub fn finish(
+        mut self,
+        restore_sh: &[u8],
+        completion: impl FnOnce(&Closing) -> Completion,
+    ) -> Result<Written, ArchiveError> {
+        let Some(metadata) = self.metadata.clone() else {
+            return Err(ArchiveError::Sequence { reason: "it has no metadata" });
+        };
+        if self.broken {
+            return Err(ArchiveError::Sequence { reason: "the last member is incomplete" });
+        }
+        let digest: Digest = Sha256::digest(restore_sh).into();
+        let script = self.control_file(tree::RESTORE_SH, restore_sh.len(), 0o700);
+        self.put(&script, restore_sh)?;
+        self.list(&script, Some(digest))?;
+        let digests = self.put_lists()?;
+        let closing =
+            Closing { members: self.totals.members + 1, bytes: self.totals.bytes, digests };
+        let completion = completion(&closing);
+        let manifest = check_manifest(metadata, completion, &closing)?;
+        let record = manifest.completion.to_json();
+        let entry = self.control_file(tree::COMPLETE, record.len(), 0o600);
+        self.put(&entry, &record)?;
+        self.totals.members += 1;
+        let manifest_bytes = manifest.to_json();
+        let sink = self.sink.take().ok_or(ArchiveError::Sequence { reason: "it is finished" })?;
+        let stored_bytes = sink
+            .finish(&manifest_bytes, self.mtime, self.options.max_size)
+            .and_then(|bytes| self.check_result(&manifest, bytes).map(|()| bytes));
+        let stored_bytes = stored_bytes.inspect_err(|_| self.remove())?;
+        Ok(Written {
+            path: self.staged.clone(),
+            form: self.options.form,
+            stored_bytes,
+            manifest,
+            manifest_bytes,
+            members: self.totals.members,
+        })
+    }
+
+    fn put(&mut self, entry: &Entry, bytes: &[u8]) -> Result<(), ArchiveError> {
+        let sink = self.sink()?;
+        sink.start(entry)?;
+        sink.data(bytes)?;
+        sink.end(entry)
+    }
+
+    /// Both lists as members; the second names the first.
+    fn put_lists(&mut self) -> Result<ListDigests, ArchiveError> {
+        let entries = std::mem::replace(&mut self.entries, Spool::new(&self.options.spool_dir));
+        let entries_sha256 = entries.sha256();
+        let entry = self.put_spool(tree::ENTRIES, &entries)?;
+        self.count(&entry, Some(entries_sha256))?;
+        let checksums = std::mem::replace(&mut self.checksums, Spool::new(&self.options.spool_dir));
+        let entry = self.put_spool(tree::CHECKSUMS, &checksums)?;
+        self.totals.members += 1;
+        self.totals.files += 1;
+        self.totals.bytes += entry.size().unwrap_or(0);
+        Ok(ListDigests { entries: hex(&entries_sha256), checksums: hex(&checksums.sha256()) })
+    }
+
+    fn put_spool(&mut self, name: &str, spool: &Spool) -> Result<Entry, ArchiveError> {
+        let kind = EntryKind::File { size: spool.len(), extents: None };
+        let entry = control(name, kind, 0o600, self.mtime);
+        self.sink()?.start(&entry)?;
+        self.copy(&entry, spool.len(), None, &mut spool.reader())?;
+        self.sink()?.end(&entry)?;
+        Ok(entry)
+    }
+
+    fn control_file(&self, name: &str, size: usize, mode: u32) -> Entry {
+        control(name, EntryKind::File { size: size as u64, extents: None }, mode, self.mtime)
+    }
+
+    /// Opens what was written as a reader would.
+    fn check_result(&self, manifest: &Manifest, stored: u64) -> Result<(), ArchiveError> {
+        let archive = Archive::open(&self.staged)?;
+        let same = archive.manifest() == manifest
+            && archive.form() == self.options.form
+            && archive.stored_bytes() == stored;
+        if same {
+            return Ok(());
+        }
+        let what = "reading it back gives something else than was written";
+        Err(ArchiveError::damaged(&self.staged, "end of the backup", what))
+    }
+
+    /// Gives up and removes what was written.
+    pub fn abort(self) {}
+
+    fn remove(&self) {
+        // Nothing can be done about a failure: whoever staged it finds it as a leftover.
+        let _ = match self.options.form {
+            Form::Folder => std::fs::remove_dir_all(&self.staged),
+            _ => std::fs::remove_file(&self.staged),
+        };
+    }
+}
+
+impl Drop for TreeWriter {
+    fn drop(&mut self) {
+        if let Some(sink) = self.sink.take() {
+            drop(sink);
+            self.remove();
+        }
+    }
+}
+
+fn check_manifest(
+    metadata: Metadata,
+    completion: Completion,
+    closing: &Closing,
+) -> Result<Manifest, ArchiveError> {
+    let agrees = completion.members == closing.members
+        && completion.bytes == closing.bytes
+        && completion.digests == closing.digests
+        && completion.id == metadata.id
+        && completion.format == metadata.format;
+    if agrees {
+        Ok(Manifest { metadata, completion })
+    } else {
+        Err(ArchiveError::Sequence { reason: "the completion record says something else" })
+    }
+}

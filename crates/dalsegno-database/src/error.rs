@@ -1,0 +1,255 @@
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use dalsegno_format::ErrorKind;
+use thiserror::Error as ThisError;
+
+use crate::Holder;
+
+/// The result of everything in this crate.
+pub type Result<T, E = DatabaseError> = std::result::Result<T, E>;
+
+/// What can go wrong with a database.
+#[non_exhaustive]
+#[derive(Debug, ThisError)]
+pub enum DatabaseError {
+    /// There is no database at this place.
+    #[error("no database file at `{}`", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A folder, a socket or the like stands where a database file should be.
+    #[error("`{}` is not a regular file", path.display())]
+    NotAFile {
+        /// What was found.
+        path: PathBuf,
+    },
+    /// The file's content is not a database, or it is encrypted.
+    #[error("`{}` is not an SQLite database, or it is encrypted", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The rights of this process do not suffice to open the database.
+    #[error("cannot open `{}` with the rights of this user", path.display())]
+    NoAccess {
+        /// The database file.
+        path: PathBuf,
+        /// What the engine said.
+        source: rusqlite::Error,
+    },
+    /// A crashed writer left a transaction that must be undone, and this process may not write.
+    #[error("`{}` needs recovery after a crash, and this user may not write to it", path.display())]
+    NeedsRecovery {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The database may not be written by this process.
+    #[error("`{}` is read-only for this user", path.display())]
+    ReadOnly {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The database lives in memory; there is nothing to read from another process.
+    #[error("the database `{name}` lives in memory")]
+    InMemory {
+        /// The name as the settings have it.
+        name: String,
+    },
+    /// A database name that cannot be understood.
+    #[error("the database name `{name}` cannot be used: {reason}")]
+    BadName {
+        /// The name as the settings have it.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Others hold the database, and waiting did not help.
+    #[error("cannot {action} `{}`: it is in use{}", path.display(), by(holders))]
+    Locked {
+        /// What was attempted.
+        action: &'static str,
+        /// The database file.
+        path: PathBuf,
+        /// The processes that have it open; empty where they cannot be seen.
+        holders: Vec<Holder>,
+    },
+    /// The SQLite library refused a step.
+    #[error("cannot {action} `{}`", path.display())]
+    Sqlite {
+        /// What was attempted.
+        action: &'static str,
+        /// The database file.
+        path: PathBuf,
+        /// What it said.
+        source: rusqlite::Error,
+    },
+    /// The system refused a step.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The receiver of a captured file failed.
+    #[error("cannot store the captured file `{name}`")]
+    Sink {
+        /// The file inside the capture.
+        name: String,
+        /// The receiver's own error.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The receiver of a captured file took less than the file.
+    #[error("the captured file `{name}` was stored short: {taken} of {size} bytes")]
+    SinkShort {
+        /// The file inside the capture.
+        name: String,
+        /// Bytes of the file.
+        size: u64,
+        /// Bytes that were taken.
+        taken: u64,
+    },
+    /// The SQLite library of this build lacks what reading pages needs.
+    #[error("this build of SQLite has no `sqlite_dbpage`")]
+    NoPageAccess,
+    /// A table that does not exist.
+    #[error("`{}` has no table `{table}`", path.display())]
+    UnknownTable {
+        /// The database file.
+        path: PathBuf,
+        /// The table asked for.
+        table: String,
+    },
+    /// A table whose rows cannot be left out.
+    #[error("the rows of `{table}` cannot be left out: it is {reason}")]
+    NotExcludable {
+        /// The table.
+        table: String,
+        /// What it is.
+        reason: &'static str,
+    },
+    /// A staged copy is not what was announced.
+    #[error("the staged copy `{}` is damaged: {problem}", path.display())]
+    Damaged {
+        /// The staged copy.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The live database is not what the switch was planned for.
+    #[error("`{}` changed while it was being restored: {change}", path.display())]
+    Moved {
+        /// The live database.
+        path: PathBuf,
+        /// What changed.
+        change: String,
+    },
+    /// A rollback would lose what was written after the restore.
+    #[error("`{}` was written to after it was restored", path.display())]
+    ChangedSince {
+        /// The live database.
+        path: PathBuf,
+    },
+    /// The kept old copy that a rollback needs is gone.
+    #[error("the kept old copy `{}` is gone", path.display())]
+    KeptMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A restore of this id has already left a file here.
+    #[error("`{}` already exists", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The work was stopped on request.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+fn by(holders: &[Holder]) -> String {
+    if holders.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = holders.iter().take(5).map(ToString::to_string).collect();
+    let more = holders.len().saturating_sub(5);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!(" by {}{more}", names.join(", "))
+}
+
+impl DatabaseError {
+    /// What kind of failure this is, for exit codes.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Locked { .. } => ErrorKind::Locked,
+            Self::InMemory { .. }
+            | Self::ChangedSince { .. }
+            | Self::Moved { .. }
+            | Self::Exists { .. } => ErrorKind::Refused,
+            Self::BadName { .. } | Self::UnknownTable { .. } | Self::NotExcludable { .. } => {
+                ErrorKind::Usage
+            }
+            Self::Damaged { .. } => ErrorKind::Damaged,
+            Self::Cancelled => ErrorKind::Cancelled,
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    /// The next thing to do, as a full sentence.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Missing { .. } => "Check `NAME` in the `DATABASES` setting.",
+            Self::NotADatabase { .. } => {
+                "Check `NAME` in the `DATABASES` setting; a database encrypted by an extension \
+                 cannot be read."
+            }
+            Self::NoAccess { .. } | Self::ReadOnly { .. } => {
+                "Run as the user of the site: SQLite needs to write to the database file and to \
+                 its folder, even for reading."
+            }
+            Self::NeedsRecovery { .. } => {
+                "Run once as a user who may write to the database file and its folder, or let the \
+                 site open it."
+            }
+            Self::InMemory { .. } => "Only a database in a file can be backed up.",
+            Self::Locked { .. } => {
+                "Wait until the others are done or stop them, then run this again."
+            }
+            Self::Io { source, .. } if is_full(source) => {
+                "Free some space on that filesystem, then run this again."
+            }
+            Self::Sqlite { source, .. } if is_disk_full(source) => {
+                "Free some space on the filesystem of the database, then run this again."
+            }
+            Self::NoPageAccess => {
+                "Build with `LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_DBPAGE_VTAB` in the environment."
+            }
+            Self::Damaged { .. } => "The live database was not touched; restore another backup.",
+            Self::Moved { .. } => "Nothing was changed; run the restore again.",
+            Self::ChangedSince { .. } => {
+                "Use `--force` to roll back all the same; the present state is kept first."
+            }
+            Self::KeptMissing { .. } => "Restore the backup made before that restore instead.",
+            Self::Exists { .. } => "Finish, roll back or discard the earlier restore first.",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn is_disk_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+}

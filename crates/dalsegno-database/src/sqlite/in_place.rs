@@ -1,0 +1,329 @@
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rusqlite::{Connection, MAIN_DB, params};
+
+use super::connection::{be_patient, journal_mode, open_live, set_cache};
+use super::content::Fingerprint;
+use super::error::{failed, locked};
+use super::header::{self, HEADER, Header};
+use super::pages::{Pages, live_header};
+use super::plan::difference;
+use super::staging::{Image, read_full};
+use super::target::{create_new, dress, remove, sync_folder};
+use crate::{DatabaseError, Result, Watch};
+
+const ACTION: &str = "restore into";
+
+/// Page cache of the writing connection, in KiB. In rollback-journal mode each time it overflows
+/// the journal is synced once, so it is large; more would be felt.
+const WRITER_CACHE: i64 = 32 << 10;
+
+/// Writes an image into a live database in one transaction.
+pub(super) struct InPlace<'s> {
+    pub(super) live: &'s Path,
+    pub(super) image: &'s Image,
+    /// Where the old database is kept: name while it is copied, final name.
+    pub(super) keep: Option<(PathBuf, PathBuf)>,
+    /// What the live database must still hold.
+    pub(super) expect: Option<&'s str>,
+    /// See [`next_cookie`].
+    pub(super) restore_id: &'s str,
+    pub(super) busy_timeout: Duration,
+}
+
+/// What was done.
+pub(super) struct Written {
+    pub(super) pages_changed: u64,
+    /// [`Fingerprint`] of the old database.
+    pub(super) before: String,
+}
+
+/// What the first pass over the old pages found.
+struct Survey {
+    old_pages: u32,
+    /// One bit for each old page: whether the new one differs.
+    changed: Vec<u64>,
+    before: String,
+}
+
+impl InPlace<'_> {
+    /// Nothing has changed, and no kept copy stays, unless this returns `Ok`.
+    ///
+    /// The old pages are copied out and synced inside the writing transaction, so no commit falls
+    /// between the kept copy and the switch; readers of a rollback-journal database go on until
+    /// the first page is written.
+    pub(super) fn run(&self, watch: &mut dyn Watch) -> Result<Written> {
+        let mut unsure = false;
+        let done = self.try_run(watch, &mut unsure);
+        if done.is_err()
+            && !unsure
+            && let Some((part, kept)) = &self.keep
+        {
+            // The first failure is the one to report; `leftovers` finds what stays.
+            let _ = remove(part);
+            let _ = remove(kept);
+        }
+        done
+    }
+
+    /// `unsure` is set if COMMIT failed and nobody can tell whether it did.
+    fn try_run(&self, watch: &mut dyn Watch, unsure: &mut bool) -> Result<Written> {
+        let (connection, gave_up) = self.open()?;
+        let sql = |sql: &str| connection.execute_batch(sql).map_err(failed(ACTION, self.live));
+        sql("BEGIN IMMEDIATE")?;
+        let old = live_header(&connection, self.live)?
+            .ok_or_else(|| DatabaseError::NotADatabase { path: self.live.to_owned() })?;
+        if let Some(reason) = difference(&old, &self.image.header) {
+            let change = format!("{reason:?}");
+            return Err(DatabaseError::Moved { path: self.live.to_owned(), change });
+        }
+        let survey = self.survey(&connection, watch)?;
+        if self.expect.is_some_and(|expected| expected != survey.before) {
+            return Err(DatabaseError::ChangedSince { path: self.live.to_owned() });
+        }
+        if old.auto_vacuum() == "full" {
+            // COMMIT would vacuum by the old file's pointer map; page 1 is overwritten below.
+            sql("PRAGMA auto_vacuum = incremental")?;
+        }
+        let pages_changed = self.write(&connection, &survey, &gave_up, watch)?;
+        self.write_first(&connection, &survey, &old)?;
+        if let Err(error) = sql("COMMIT") {
+            let _ = connection.execute_batch("ROLLBACK");
+            drop(connection);
+            let cookie = next_cookie(&old, &self.image.header, self.restore_id);
+            let stands = self.stands_at(cookie);
+            *unsure = stands.is_err();
+            if !stands.unwrap_or(false) {
+                return Err(error);
+            }
+        } else {
+            checkpoint(connection);
+        }
+        Ok(Written { pages_changed, before: survey.before })
+    }
+
+    fn open(&self) -> Result<(Connection, Arc<AtomicBool>)> {
+        let mut connection = open_live(self.live, self.busy_timeout)?;
+        let gave_up = be_patient(&mut connection, self.busy_timeout)
+            .map_err(failed(ACTION, self.live))?;
+        if connection.is_readonly(MAIN_DB).map_err(failed(ACTION, self.live))? {
+            return Err(DatabaseError::ReadOnly { path: self.live.to_owned() });
+        }
+        set_cache(&connection, WRITER_CACHE, self.live)?;
+        let set = |name: &str, value: &str| {
+            connection.pragma_update(None, name, value).map_err(failed(ACTION, self.live))
+        };
+        set("synchronous", "EXTRA")?;
+        // Matters for a live file of no bytes only; any other has its page size.
+        set("page_size", &self.image.header.page_size().to_string())?;
+        Ok((connection, gave_up))
+    }
+
+    fn survey(&self, connection: &Connection, watch: &mut dyn Watch) -> Result<Survey> {
+        let pages = Pages::open(connection, self.live)?;
+        let old_pages = pages.count();
+        let lock_page = header::lock_page(pages.page_size());
+        let mut keep = match &self.keep {
+            Some((part, _)) => Some(Kept::create(part, self.live)?),
+            None => None,
+        };
+        let mut new = self.image.reader()?;
+        let mut new_page = vec![0; pages.page_size() as usize];
+        let mut changed = vec![0_u64; old_pages as usize / 64 + 1];
+        let mut before = Fingerprint::new();
+        let mut result = Ok(());
+        pages.each(|number, page| {
+            let mut step = || -> Result<()> {
+                if number % 256 == 1 && watch.cancelled() {
+                    return Err(DatabaseError::Cancelled);
+                }
+                if number == 1 {
+                    before.start(&page[..HEADER], old_pages);
+                    before.update(&page[HEADER..]);
+                } else {
+                    before.update(page);
+                }
+                if let Some(keep) = &mut keep {
+                    keep.page(number, page, old_pages)?;
+                }
+                if number <= self.image.pages {
+                    new.next(&mut new_page)?;
+                    if new_page != page && u64::from(number) != lock_page {
+                        changed[number as usize / 64] |= 1 << (number % 64);
+                    }
+                }
+                Ok(())
+            };
+            result = step();
+            result.is_ok()
+        })?;
+        result?;
+        if let (Some(keep), Some((part, kept))) = (keep, &self.keep) {
+            keep.finish(part, kept)?;
+        }
+        Ok(Survey { old_pages, changed, before: before.finish() })
+    }
+
+    /// Writes every changed page but the first; returns how many, with the first.
+    fn write(
+        &self,
+        connection: &Connection,
+        survey: &Survey,
+        gave_up: &AtomicBool,
+        watch: &mut dyn Watch,
+    ) -> Result<u64> {
+        let mut insert = connection
+            .prepare("INSERT INTO sqlite_dbpage (pgno, data) VALUES (?1, ?2)")
+            .map_err(failed(ACTION, self.live))?;
+        let file = self.image.open()?;
+        let page_size = self.image.header.page_size();
+        let lock_page = header::lock_page(page_size);
+        let mut page = vec![0; page_size as usize];
+        let mut written = 1;
+        for number in 2..=self.image.pages {
+            let same = number <= survey.old_pages
+                && survey.changed[number as usize / 64] & (1 << (number % 64)) == 0;
+            if same || u64::from(number) == lock_page {
+                continue;
+            }
+            if written % 256 == 0 && watch.cancelled() {
+                return Err(DatabaseError::Cancelled);
+            }
+            file.read_exact_at(&mut page, u64::from(number - 1) * u64::from(page_size))
+                .map_err(DatabaseError::io("read", &self.image.path))?;
+            insert.execute(params![number, page]).map_err(failed(ACTION, self.live))?;
+            // A full cache asks for the exclusive lock; refused, the library goes on in memory.
+            if gave_up.load(Ordering::Relaxed) {
+                return Err(locked(ACTION, self.live));
+            }
+            watch.bytes(u64::from(page_size));
+            written += 1;
+        }
+        Ok(written)
+    }
+
+    /// Writes page 1, cuts the file off behind the last page, and sets the schema cookie.
+    ///
+    /// In this order: any page written after the cut undoes it, and with a new cookie in page 1 the
+    /// library would read the schema again before the cut. Not in one statement either: that has a
+    /// savepoint, whose release takes the page count from page 1, and there is nothing to cut then.
+    fn write_first(&self, connection: &Connection, survey: &Survey, old: &Header) -> Result<()> {
+        let mut page = vec![0; self.image.header.page_size() as usize];
+        self.image
+            .open()?
+            .read_exact_at(&mut page, 0)
+            .map_err(DatabaseError::io("read", &self.image.path))?;
+        header::set_pages(&mut page, self.image.pages);
+        header::set_journal_bytes(&mut page, old.journal_bytes());
+        header::set_schema_cookie(&mut page, old.schema_cookie());
+        let insert = |number: u32, page: Option<&[u8]>| {
+            connection
+                .execute("INSERT INTO sqlite_dbpage (pgno, data) VALUES (?1, ?2)", params![number, page])
+                .map_err(failed(ACTION, self.live))
+        };
+        insert(1, Some(&page))?;
+        if self.image.pages < survey.old_pages {
+            insert(self.image.pages + 1, None)?;
+        }
+        let cookie = next_cookie(old, &self.image.header, self.restore_id);
+        connection
+            .pragma_update(None, "schema_version", cookie.cast_signed())
+            .map_err(failed(ACTION, self.live))
+    }
+
+    /// Whether the live database has this schema cookie.
+    fn stands_at(&self, cookie: u32) -> Result<bool> {
+        let connection = open_live(self.live, self.busy_timeout)?;
+        let header = live_header(&connection, self.live)?;
+        Ok(header.is_some_and(|header| header.schema_cookie() == cookie))
+    }
+}
+
+/// The schema cookie after a switch.
+///
+/// Every connection compares it with the one it read its schema under: equal ones would let it
+/// read one table's rows under another's name, so it goes past both. The distance depends on the
+/// restore and is far beyond what schema changes of a site add up to, so that after a crash the
+/// cookie tells whether the switch took place.
+pub(super) fn next_cookie(old: &Header, new: &Header, restore_id: &str) -> u32 {
+    let mark = xxhash_rust::xxh3::xxh3_64(restore_id.as_bytes()) & 0xffff;
+    let distance = 0x1_0000 + u32::try_from(mark).unwrap_or_default();
+    old.schema_cookie().max(new.schema_cookie()).wrapping_add(distance)
+}
+
+/// Best effort: a reader may still need the log, and the next checkpoint comes anyway.
+fn checkpoint(connection: Connection) {
+    let path = Path::new("");
+    if journal_mode(&connection, path).is_ok_and(|mode| mode == "wal") {
+        let _ = connection.busy_timeout(Duration::from_millis(100));
+        let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+    drop(connection);
+}
+
+/// The old database, being copied out.
+struct Kept {
+    out: BufWriter<File>,
+    path: PathBuf,
+}
+
+impl Kept {
+    fn create(part: &Path, live: &Path) -> Result<Self> {
+        let file = create_new(part)?;
+        dress(&file, part, live)?;
+        Ok(Self { out: BufWriter::with_capacity(1 << 20, file), path: part.to_owned() })
+    }
+
+    fn page(&mut self, number: u32, page: &[u8], pages: u32) -> Result<()> {
+        let written = if number == 1 {
+            let mut first = page.to_vec();
+            header::set_pages(&mut first, pages);
+            self.out.write_all(&first)
+        } else {
+            self.out.write_all(page)
+        };
+        written.map_err(DatabaseError::io("keep the old database in", &self.path))
+    }
+
+    /// Synced and under its final name: from here on it counts.
+    fn finish(self, part: &Path, kept: &Path) -> Result<()> {
+        let failed = |error| DatabaseError::io("keep the old database in", part)(error);
+        let file = self.out.into_inner().map_err(|error| failed(error.into_error()))?;
+        file.sync_all().map_err(failed)?;
+        fs::rename(part, kept).map_err(failed)?;
+        sync_folder(kept)
+    }
+}
+
+struct ImageReader {
+    file: BufReader<File>,
+    path: PathBuf,
+}
+
+impl ImageReader {
+    fn next(&mut self, page: &mut [u8]) -> Result<()> {
+        let got = read_full(&mut self.file, page).map_err(DatabaseError::io("read", &self.path))?;
+        if got == page.len() {
+            return Ok(());
+        }
+        let problem = "it became shorter".to_owned();
+        Err(DatabaseError::Damaged { path: self.path.clone(), problem })
+    }
+}
+
+impl Image {
+    fn open(&self) -> Result<File> {
+        File::open(&self.path).map_err(DatabaseError::io("open", &self.path))
+    }
+
+    fn reader(&self) -> Result<ImageReader> {
+        let file = BufReader::with_capacity(1 << 20, self.open()?);
+        Ok(ImageReader { file, path: self.path.clone() })
+    }
+}

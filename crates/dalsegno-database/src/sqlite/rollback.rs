@@ -1,0 +1,173 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::connection::open_live;
+use super::in_place::InPlace;
+use super::offline::{self, Replacement, fingerprint};
+use super::plan::plan_for;
+use super::staging::Image;
+use super::target::{exists, remove_all, sync_folder};
+use super::{Source, SwitchMethod, Switched, Target};
+use crate::{DatabaseError, Result, Watch};
+
+/// How to roll back.
+#[derive(Debug, Clone, Copy)]
+pub struct RollbackOptions {
+    /// How long to wait for locks that others hold.
+    pub busy_timeout: Duration,
+    /// Roll back also if the database was written to since; its present state is kept first.
+    pub force: bool,
+}
+
+/// A rollback that took place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolledBack {
+    /// How it was done.
+    pub method: SwitchMethod,
+    /// Pages of the live file that were written.
+    pub pages_changed: u64,
+    /// What was written after the restore, if a forced rollback found any: a complete database.
+    pub present: Option<PathBuf>,
+}
+
+/// Puts the old database of `switched` back: the same switch, reversed.
+///
+/// Refused if the live database was written to since, unless forced. A rollback that was killed
+/// may be run again. Afterwards the kept copy is gone.
+pub fn rollback(
+    switched: &Switched,
+    options: RollbackOptions,
+    watch: &mut dyn Watch,
+) -> Result<RolledBack> {
+    let target = Target::new(&switched.live, &switched.restore_id)?;
+    let done = match &switched.kept {
+        None => uncreate(&target, switched, options)?,
+        Some(kept) => reinstate(&target, switched, kept, options, watch)?,
+    };
+    remove_all(&target.kept())?;
+    sync_folder(target.live())?;
+    Ok(done)
+}
+
+fn uncreate(target: &Target, switched: &Switched, options: RollbackOptions) -> Result<RolledBack> {
+    let present = target.present();
+    if exists(target.live())? {
+        let expect = (!options.force).then_some(switched.content.as_str());
+        offline::withdraw(target.live(), &present, expect, options.busy_timeout)?;
+    }
+    offline::move_sidecars(&target.kept(), target.live())?;
+    let present = keep_if_changed(&present, &switched.content, options)?;
+    Ok(RolledBack { method: SwitchMethod::Create, pages_changed: 0, present })
+}
+
+fn reinstate(
+    target: &Target,
+    switched: &Switched,
+    kept: &Path,
+    options: RollbackOptions,
+    watch: &mut dyn Watch,
+) -> Result<RolledBack> {
+    let present = target.present();
+    if !exists(kept)? {
+        // Replacing uses up the kept file; killed right after, only the present one is there.
+        if matches!(switched.method, SwitchMethod::Replace(_)) && exists(&present)? {
+            offline::move_sidecars(kept, target.live())?;
+            let present = keep_if_changed(&present, &switched.content, options)?;
+            return Ok(RolledBack { method: switched.method.clone(), pages_changed: 0, present });
+        }
+        return Err(DatabaseError::KeptMissing { path: kept.to_owned() });
+    }
+    remove_all(&present)?;
+    let expect = (!options.force).then_some(switched.content.as_str());
+    if matches!(switched.method, SwitchMethod::InPlace) {
+        let image = Image::read(kept)?;
+        let method = plan_for(target.live(), &image, options.busy_timeout)?;
+        if method == SwitchMethod::InPlace {
+            return write_back(target, switched, &image, options, watch);
+        }
+    }
+    if exists(target.live())? {
+        let readable = is_readable(target.live(), options.busy_timeout)?;
+        if !readable && !options.force {
+            return Err(DatabaseError::ChangedSince { path: target.live().to_owned() });
+        }
+        offline::replace(&Replacement {
+            live: target.live(),
+            new: kept,
+            kept: &present,
+            readable,
+            expect,
+            timeout: options.busy_timeout,
+        })?;
+        offline::move_sidecars(kept, target.live())?;
+    } else {
+        offline::create(target, kept)?;
+        offline::move_sidecars(kept, target.live())?;
+    }
+    let present = keep_if_changed(&present, &switched.content, options)?;
+    let method = switched.method.clone();
+    Ok(RolledBack { method, pages_changed: 0, present })
+}
+
+fn write_back(
+    target: &Target,
+    switched: &Switched,
+    image: &Image,
+    options: RollbackOptions,
+    watch: &mut dyn Watch,
+) -> Result<RolledBack> {
+    let present = target.present();
+    let undo = format!("{}-back", switched.restore_id);
+    let job = InPlace {
+        live: target.live(),
+        image,
+        keep: options.force.then(|| (target.part(), present.clone())),
+        expect: (!options.force).then_some(switched.content.as_str()),
+        restore_id: &undo,
+        busy_timeout: options.busy_timeout,
+    };
+    let pages_changed = match job.run(watch) {
+        Ok(written) => {
+            if written.before == switched.content {
+                remove_all(&present)?;
+            }
+            written.pages_changed
+        }
+        // Killed after its commit, the rollback only has its tidying left.
+        Err(DatabaseError::ChangedSince { .. }) if holds(target.live(), image, options)? => 0,
+        Err(error) => return Err(error),
+    };
+    let present = exists(&present)?.then_some(present);
+    Ok(RolledBack { method: SwitchMethod::InPlace, pages_changed, present })
+}
+
+fn holds(live: &Path, image: &Image, options: RollbackOptions) -> Result<bool> {
+    let connection = open_live(live, options.busy_timeout)?;
+    Ok(fingerprint(&connection, live)? == image.content)
+}
+
+fn is_readable(live: &Path, timeout: Duration) -> Result<bool> {
+    match Source::Live(live, timeout).open().and_then(|c| fingerprint(&c, live)) {
+        Ok(_) => Ok(true),
+        Err(error @ (DatabaseError::Locked { .. } | DatabaseError::NoAccess { .. })) => Err(error),
+        Err(_) => Ok(false),
+    }
+}
+
+/// The state a forced rollback replaced is worth keeping only if it is not the restored one.
+fn keep_if_changed(
+    present: &Path,
+    content: &str,
+    options: RollbackOptions,
+) -> Result<Option<PathBuf>> {
+    if !exists(present)? {
+        return Ok(None);
+    }
+    if !options.force || Image::read(present).is_ok_and(|image| image.content == content) {
+        remove_all(present)?;
+        return Ok(None);
+    }
+    Ok(Some(present.to_owned()))
+}

@@ -1,0 +1,400 @@
+//! Captures of live databases: what is in them, and what they leave behind.
+#![allow(missing_docs)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use dalsegno_database::sqlite::{self, Location, Source};
+use dalsegno_database::{DatabaseError, FileColumn, FileSink, Quiet, TableCount, Watch};
+use dalsegno_format::ErrorKind;
+use support::{Files, Peer, Site, WAIT, filled, oracle, oracle_of};
+
+fn rows(counts: &[TableCount], table: &str) -> Option<u64> {
+    counts.iter().find(|count| count.name == table).unwrap().rows
+}
+
+#[test]
+fn uncheckpointed_rows_are_captured_while_the_writer_goes_on() {
+    let site = Site::with("PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (1);");
+    let mut peer = site.peer();
+    peer.run("INSERT INTO t VALUES (2)");
+    let mut snapshot =
+        sqlite::capture(&Location::new(&site.live), &site.options(), &mut Quiet).unwrap();
+    peer.run("INSERT INTO t VALUES (3)");
+    let mut files = Files::default();
+    let captured = snapshot.write(&mut files, &mut Quiet).unwrap();
+    assert_eq!(rows(&captured.tables, "t"), Some(2));
+    assert!(!captured.spooled);
+    assert_eq!(captured.sqlite.as_ref().unwrap().journal_mode, "wal");
+    let bytes = &files.0[sqlite::FILE_NAME];
+    assert_eq!(bytes[18..20], [2, 2]);
+    assert_eq!(bytes.len() % 4096, 0);
+    drop(snapshot);
+    peer.run("DELETE FROM t WHERE a = 3");
+    peer.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    assert_eq!(oracle_of(bytes), oracle(&site.live));
+    site.assert_no_spool();
+}
+
+#[test]
+fn a_rollback_journal_capture_blocks_nobody_while_it_is_written() {
+    let site = Site::with(&filled("old", 2000));
+    let before = oracle(&site.live);
+    let mut peer = site.peer();
+    let mut snapshot =
+        sqlite::capture(&Location::new(&site.live), &site.options(), &mut Quiet).unwrap();
+    site.assert_no_spool();
+    peer.run("UPDATE note SET text = 'new'");
+    let mut files = Files::default();
+    let captured = snapshot.write(&mut files, &mut Quiet).unwrap();
+    assert!(captured.spooled);
+    assert_eq!(rows(&captured.tables, "big"), Some(2000));
+    assert_eq!(oracle_of(&files.0[sqlite::FILE_NAME]), before);
+    assert!(site.others().is_empty(), "{:?}", site.others());
+}
+
+#[test]
+fn an_uncommitted_transaction_is_not_captured() {
+    for mode in ["wal", "delete"] {
+        let site = Site::with(&format!("PRAGMA journal_mode = {mode}; CREATE TABLE t (a);"));
+        let mut peer = site.peer();
+        peer.run("BEGIN IMMEDIATE");
+        peer.run("INSERT INTO t VALUES (1)");
+        let (captured, _) = site.capture();
+        assert_eq!(rows(&captured.tables, "t"), Some(0), "{mode}");
+        peer.run("COMMIT");
+        let (captured, _) = site.capture();
+        assert_eq!(rows(&captured.tables, "t"), Some(1), "{mode}");
+    }
+}
+
+/// Moves money between accounts; the sum never changes.
+const BANK: &str = r#"
+import sqlite3, sys, random
+c = sqlite3.connect(sys.argv[1], timeout=20, isolation_level=None)
+n = 0
+while True:
+    a, b = random.sample(range(1000), 2)
+    c.execute("BEGIN IMMEDIATE")
+    c.execute("UPDATE account SET money = money - 7 WHERE id = ?", (a,))
+    c.execute("UPDATE account SET money = money + 7 WHERE id = ?", (b,))
+    c.execute("COMMIT")
+    n += 1
+    if n == 50:
+        print("running", flush=True)
+"#;
+
+#[test]
+fn every_capture_under_a_busy_writer_has_the_right_sum() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    for mode in ["wal", "delete"] {
+        let site = Site::with(&format!(
+            "PRAGMA journal_mode = {mode};
+             CREATE TABLE account (id INTEGER PRIMARY KEY, money INTEGER, pad TEXT);
+             WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999)
+             INSERT INTO account SELECT i, 100, hex(zeroblob(200)) FROM n;"
+        ));
+        let mut writer = Command::new("python3")
+            .args(["-c", BANK])
+            .arg(&site.live)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(writer.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..8 {
+            let (_, bytes) = site.capture();
+            let folder = tempfile::tempdir().unwrap();
+            let copy = folder.path().join("copy");
+            fs::write(&copy, &bytes).unwrap();
+            seen.insert(oracle(&copy));
+            let sum = Peer::new(&copy).ask("SELECT sum(money), count(*) FROM account");
+            assert_eq!(sum, "ok [(100000, 1000)]", "{mode}");
+        }
+        assert!(seen.len() > 1, "the writer stood still");
+        assert!(writer.try_wait().unwrap().is_none(), "the writer failed");
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+    }
+}
+
+#[test]
+fn file_references_are_distinct_bytes() {
+    for encoding in ["UTF-8", "UTF-16le"] {
+        let site = Site::with(&format!(
+            "PRAGMA encoding = '{encoding}';
+             CREATE TABLE \"my files\" (id INTEGER PRIMARY KEY, \"a file\" TEXT COLLATE NOCASE);
+             INSERT INTO \"my files\" (\"a file\") VALUES
+               ('é/a.png'), ('é/a.png'), ('É/A.png'), ('é/A.png'), (''), (NULL);"
+        ));
+        let mut snapshot =
+            sqlite::capture(&Location::new(&site.live), &site.options(), &mut Quiet).unwrap();
+        let column = |table: &str, column: &str| FileColumn {
+            table: table.to_owned(),
+            column: column.to_owned(),
+        };
+        let columns =
+            [column("my files", "nothing"), column("my files", "a file"), column("none", "x")];
+        let mut found = Vec::new();
+        let unreadable = snapshot
+            .file_references(&columns, &mut |at, value| {
+                found.push((at, String::from_utf8(value.to_vec()).unwrap()));
+            })
+            .unwrap();
+        found.sort();
+        let expected: Vec<(usize, String)> =
+            ["É/A.png", "é/A.png", "é/a.png"].iter().map(|name| (1, (*name).to_owned())).collect();
+        assert_eq!(found, expected, "{encoding}");
+        let reasons: Vec<&str> = unreadable.iter().map(|u| u.reason.as_str()).collect();
+        assert_eq!(reasons, ["no such column: my files.nothing", "no such table: none"]);
+    }
+}
+
+#[test]
+fn rows_are_left_out_and_nothing_else_changes() {
+    for mode in ["wal", "delete"] {
+        let site = Site::with(&format!(
+            "PRAGMA journal_mode = {mode};
+             CREATE TABLE session (id INTEGER PRIMARY KEY AUTOINCREMENT, secret TEXT);
+             CREATE TABLE kept (a TEXT, s REFERENCES session ON DELETE CASCADE);
+             CREATE TRIGGER gone AFTER DELETE ON session BEGIN DELETE FROM kept; END;
+             INSERT INTO session (secret) VALUES ('S3CRET-' || hex(zeroblob(6000))), ('S3CRET-2');
+             INSERT INTO kept VALUES ('x', 1), ('gap', 2), ('y', 1);
+             DELETE FROM kept WHERE a = 'gap';"
+        ));
+        let before = oracle(&site.live);
+        let mut options = site.options();
+        options.exclude_rows_of = vec!["Session".to_owned(), "session".to_owned()];
+        let (captured, bytes) = site.try_capture(&options).unwrap();
+        assert_eq!(captured.excluded, ["session"]);
+        assert!(captured.spooled);
+        assert_eq!(rows(&captured.tables, "session"), Some(0));
+        assert_eq!(rows(&captured.tables, "kept"), Some(2));
+        assert_eq!(rows(&captured.tables, "sqlite_sequence"), Some(1));
+        assert!(!bytes.windows(6).any(|w| w == b"S3CRET"), "the rows are still in free pages");
+        assert_eq!(bytes[18..20], if mode == "wal" { [2, 2] } else { [1, 1] });
+        let after = oracle_of(&bytes);
+        let changed: Vec<&str> =
+            after.lines().filter(|line| !before.contains(*line)).collect();
+        assert_eq!(changed.len(), 1, "{changed:?}");
+        assert!(changed[0].starts_with("b'session' 0 "));
+        assert_eq!(oracle(&site.live), before);
+        site.assert_no_spool();
+    }
+}
+
+#[test]
+fn tables_that_cannot_be_emptied_are_refused() {
+    let site = Site::with(
+        "CREATE VIRTUAL TABLE f USING fts5(a); CREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT);
+         CREATE VIEW v AS SELECT 1;",
+    );
+    for (table, wording) in [
+        ("f", "the rows of `f` cannot be left out: it is a virtual table"),
+        ("f_data", "the rows of `f_data` cannot be left out: it is part of a virtual table"),
+        ("v", "the rows of `v` cannot be left out: it is a view"),
+        ("sqlite_sequence", "the rows of `sqlite_sequence` cannot be left out: it is SQLite's own"),
+        ("none", "has no table `none`"),
+    ] {
+        let mut options = site.options();
+        options.exclude_rows_of = vec![table.to_owned()];
+        let error = site.try_capture(&options).unwrap_err();
+        assert!(error.to_string().ends_with(wording), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Usage);
+    }
+    site.assert_no_spool();
+}
+
+#[test]
+fn what_is_no_database_is_named_and_nothing_is_created() {
+    let site = Site::new();
+    let fail = || site.try_capture(&site.options()).unwrap_err();
+    assert!(matches!(fail(), DatabaseError::Missing { .. }));
+    assert!(!site.live.exists());
+    fs::write(&site.live, "this is a text, and long enough to be taken for a header ".repeat(20)).unwrap();
+    assert!(matches!(fail(), DatabaseError::NotADatabase { .. }));
+    fs::remove_file(&site.live).unwrap();
+    fs::create_dir(&site.live).unwrap();
+    assert!(matches!(fail(), DatabaseError::NotAFile { .. }));
+    assert!(site.others().is_empty());
+    site.assert_no_spool();
+}
+
+#[test]
+fn an_empty_file_is_an_empty_database() {
+    let site = Site::new();
+    fs::write(&site.live, "").unwrap();
+    let (captured, bytes) = site.capture();
+    assert_eq!((captured.size, captured.tables.len(), bytes.len()), (0, 0, 0));
+    assert_eq!(fs::metadata(&site.live).unwrap().len(), 0);
+    assert!(site.others().is_empty());
+}
+
+#[test]
+fn names_that_look_like_uris_and_symlinks_are_just_paths() {
+    let site = Site::new();
+    let real = site.folder.path().join("file:x?mode=memory#%41 é");
+    support::make(&std::path::absolute(&real).unwrap(), "CREATE TABLE t (a)");
+    std::os::unix::fs::symlink(&real, &site.live).unwrap();
+    let (captured, _) = site.capture();
+    assert_eq!(rows(&captured.tables, "t"), Some(0));
+    let hash = sqlite::content_hash(Source::Private(&real), &mut Quiet).unwrap();
+    assert_eq!(hash, sqlite::content_hash(Source::Live(&site.live, WAIT), &mut Quiet).unwrap());
+}
+
+#[test]
+fn sidecars_made_as_root_belong_to_the_site_and_go_away() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return;
+    }
+    let site = Site::with("PRAGMA journal_mode = wal; CREATE TABLE t (a);");
+    std::os::unix::fs::chown(&site.live, Some(65534), Some(65534)).unwrap();
+    let snapshot =
+        sqlite::capture(&Location::new(&site.live), &site.options(), &mut Quiet).unwrap();
+    let sidecars = site.others();
+    assert_eq!(sidecars, ["live db.sqlite3-shm", "live db.sqlite3-wal"]);
+    for sidecar in sidecars {
+        assert_eq!(fs::metadata(site.folder.path().join(&sidecar)).unwrap().uid(), 65534, "{sidecar}");
+    }
+    drop(snapshot);
+    assert!(site.others().is_empty(), "{:?}", site.others());
+}
+
+#[test]
+fn a_hot_journal_is_played_back() {
+    let site = Site::with(&filled("old", 3000));
+    let before = oracle(&site.live);
+    let mut peer = site.peer();
+    peer.run("PRAGMA cache_size = 5");
+    peer.run("BEGIN IMMEDIATE");
+    peer.run("UPDATE big SET data = 'half' || data");
+    peer.kill();
+    assert_eq!(site.others(), ["live db.sqlite3-journal"]);
+    let (_, bytes) = site.capture();
+    assert_eq!(oracle_of(&bytes), before);
+    assert!(site.others().is_empty());
+}
+
+#[test]
+fn an_exclusive_holder_is_named_after_a_bounded_wait() {
+    let site = Site::with("CREATE TABLE t (a)");
+    let mut peer = site.peer();
+    peer.run("BEGIN EXCLUSIVE");
+    let mut options = site.options();
+    options.busy_timeout = Duration::from_millis(200);
+    let start = Instant::now();
+    let error = site.try_capture(&options).unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(2));
+    assert_eq!(error.kind(), ErrorKind::Locked);
+    assert!(error.to_string().contains(&format!("it is in use by {} (`", peer.pid())), "{error}");
+    peer.run("ROLLBACK");
+    site.try_capture(&options).unwrap();
+}
+
+struct Stop(AtomicBool, u64);
+
+impl Watch for Stop {
+    fn bytes(&mut self, n: u64) {
+        self.1 += n;
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct SmallBites;
+
+impl FileSink for SmallBites {
+    fn file(
+        &mut self,
+        _: &str,
+        _: u64,
+        data: &mut dyn std::io::Read,
+    ) -> Result<[u8; 32], Box<dyn std::error::Error + Send + Sync>> {
+        let mut bite = [0; 1000];
+        while data.read(&mut bite)? > 0 {}
+        Ok([0; 32])
+    }
+}
+
+struct Lazy;
+
+impl FileSink for Lazy {
+    fn file(
+        &mut self,
+        _: &str,
+        _: u64,
+        data: &mut dyn std::io::Read,
+    ) -> Result<[u8; 32], Box<dyn std::error::Error + Send + Sync>> {
+        data.read_exact(&mut [0; 100])?;
+        Ok([0; 32])
+    }
+}
+
+#[test]
+fn cancelling_and_short_sinks_end_a_capture() {
+    let site = Site::with(&filled("x", 200));
+    let open = || sqlite::capture(&Location::new(&site.live), &site.options(), &mut Quiet).unwrap();
+    let error = open().write(&mut SmallBites, &mut Stop(AtomicBool::new(false), 0)).unwrap_err();
+    assert!(matches!(error, DatabaseError::Cancelled));
+    let error = open().write(&mut Lazy, &mut Quiet).unwrap_err();
+    assert!(matches!(error, DatabaseError::SinkShort { taken: 100, .. }), "{error}");
+    let mut stop = Stop(AtomicBool::new(true), 0);
+    let error = sqlite::capture(&Location::new(&site.live), &site.options(), &mut stop).err().unwrap();
+    assert!(matches!(error, DatabaseError::Cancelled));
+    site.assert_no_spool();
+}
+
+#[test]
+fn a_read_only_folder_is_captured_or_clearly_refused() {
+    use std::process::Command;
+    // As root nothing is read-only, so another user tries.
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return;
+    }
+    let site = Site::with("PRAGMA journal_mode = wal; CREATE TABLE t (a);");
+    for path in [site.folder.path(), &site.live] {
+        let mode = if path.is_dir() { 0o755 } else { 0o644 };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let run = || {
+        let exe = std::env::current_exe().unwrap();
+        let copy = site.folder.path().join("spool/tests");
+        fs::copy(exe, &copy).unwrap();
+        let out = Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(&copy)
+            .args(["--exact", "as_another_user", "--nocapture"])
+            .env("DALSEGNO_TEST_LIVE", &site.live)
+            .output()
+            .unwrap();
+        fs::remove_file(&copy).unwrap();
+        String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr)
+    };
+    let out = run();
+    assert!(out.contains("db.sqlite3` is read-only for this user"), "{out}");
+    // With the sidecars of a running site there, a reader gets in.
+    let mut peer = site.peer();
+    peer.run("INSERT INTO t VALUES (1)");
+    let out = run();
+    assert!(out.contains("result: 1 rows"), "{out}");
+}
+
+/// Runs only as the child of the test above.
+#[test]
+fn as_another_user() {
+    let Some(live) = std::env::var_os("DALSEGNO_TEST_LIVE") else { return };
+    let live = std::path::PathBuf::from(live);
+    match sqlite::table_counts(Source::Live(&live, WAIT), &mut Quiet) {
+        Ok(counts) => println!("result: {} rows", counts[0].rows.unwrap()),
+        Err(error) => println!("result: {error}"),
+    }
+}

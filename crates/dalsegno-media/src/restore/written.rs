@@ -1,0 +1,40 @@
+//! Whether a live tree was written to since it was switched in.
+
+use dalsegno_format::Timestamp;
+
+use super::Switched;
+use crate::capture::open_root;
+use crate::error::io_error;
+use crate::walk::{Step, Walk};
+use crate::{Cancel, MediaError, Selection};
+
+/// The first path below a restored root (any bytes) whose content or attributes changed after the
+/// switch, by its change time: a new, changed or renamed file, or a folder in which something came
+/// or went. The root itself counts by what it holds. `None` when there is none, or no root.
+pub fn written_since(
+    switched: &Switched,
+    cancel: Cancel<'_>,
+) -> Result<Option<Vec<u8>>, MediaError> {
+    let (secs, nanos) = switched.at;
+    let since = Timestamp { secs, nanos };
+    let root = match open_root(&switched.live) {
+        Err(MediaError::RootMissing { .. }) => return Ok(None),
+        root => root?,
+    };
+    let walk = Walk::new(root, &Selection::default(), &[])
+        .map_err(io_error("list the folder", &switched.live))?;
+    for step in walk {
+        if cancel() {
+            return Err(MediaError::Cancelled);
+        }
+        let (path, meta) = match step {
+            Step::Folder { path, meta, .. } => (path, meta),
+            Step::File { place, meta } | Step::Link { place, meta, .. } => (place.path, meta),
+            _ => continue,
+        };
+        if !path.is_empty() && meta.ctime > since {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
