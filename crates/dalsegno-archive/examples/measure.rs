@@ -40,9 +40,8 @@ fn main() -> Outcomes {
         _ => return Err("measure write|verify|unpack …".into()),
     }
     println!("{:.3} s", start.elapsed().as_secs_f64());
-    if let Some(line) = std::fs::read_to_string("/proc/self/status")?
-        .lines()
-        .find(|line| line.starts_with("VmHWM"))
+    if let Some(line) =
+        std::fs::read_to_string("/proc/self/status")?.lines().find(|line| line.starts_with("VmHWM"))
     {
         println!("{line}");
     }

@@ -136,9 +136,11 @@ impl ArchiveError {
                 ErrorKind::NotFound
             }
             Self::NoMember { .. } => ErrorKind::NotFound,
-            Self::NoSpace { .. } | Self::TooLarge { .. } | Self::Newer { .. } => ErrorKind::Refused,
+            Self::NoSpace { .. }
+            | Self::TooLarge { .. }
+            | Self::Newer { .. }
+            | Self::Member { .. } => ErrorKind::Refused,
             Self::NoCompletion { .. } | Self::Damaged { .. } => ErrorKind::Damaged,
-            Self::Member { .. } => ErrorKind::Refused,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Io { .. }
             | Self::ContentLength { .. }
@@ -155,7 +157,9 @@ impl ArchiveError {
             Self::TooLarge { .. } => {
                 "Raise the limit, leave something out, or choose a compressed form.".to_owned()
             }
-            Self::ContentLength { .. } => "The file changed while it was read: try again.".to_owned(),
+            Self::ContentLength { .. } => {
+                "The file changed while it was read: try again.".to_owned()
+            }
             Self::NotAnArchive { .. } => {
                 "Give the folder or the .tar, .tar.gz or .tar.zst file of a backup.".to_owned()
             }
@@ -182,7 +186,11 @@ impl ArchiveError {
         }
     }
 
-    pub(crate) fn damaged(path: &Path, subject: impl Into<String>, what: impl Into<String>) -> Self {
+    pub(crate) fn damaged(
+        path: &Path,
+        subject: impl Into<String>,
+        what: impl Into<String>,
+    ) -> Self {
         Self::Damaged { path: path.to_owned(), damage: Damage::new(subject, what) }
     }
 

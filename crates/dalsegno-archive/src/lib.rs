@@ -14,6 +14,10 @@
 //!
 //! The forms are described in `docs/format.md`.
 
+// The support of the integration tests names the crate from outside.
+#[cfg(test)]
+extern crate self as dalsegno_archive;
+
 mod codec;
 mod error;
 mod folder;
@@ -27,8 +31,8 @@ mod spool;
 mod tar;
 mod write;
 
-pub use order::MAX_EXTENTS;
 pub use error::{ArchiveError, Damage};
+pub use order::MAX_EXTENTS;
 pub use read::{
     Archive, Check, Entries, Member, MemberContent, Peek, Progress, ReadError, ReadReport,
     VerifyReport, Visit, Watch, verify,

@@ -125,14 +125,14 @@ mod tests {
     fn what_goes_in_comes_out_across_the_border_and_after_a_rewind() {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::new(folder.path());
-        let line = [7_u8; 100_000];
+        let line = vec![7_u8; 100_000];
         for _ in 0..8 {
             spool.append(|out| out.extend_from_slice(&line)).unwrap();
         }
         let mark = spool.mark();
         let before = spool.sha256();
         for _ in 0..20 {
-            spool.append(|out| out.extend_from_slice(&[9; 100_000])).unwrap();
+            spool.append(|out| out.extend_from_slice(&line)).unwrap();
         }
         assert!(spool.file.is_some());
         spool.rewind(mark);

@@ -1,5 +1,8 @@
 //! What goes in comes out, for us and for the programs everybody has.
 
+#![allow(clippy::unnecessary_debug_formatting, reason = "odd names are shown escaped")]
+#![allow(clippy::unwrap_used, reason = "tests end where something is not as expected")]
+
 mod support;
 
 use std::os::unix::ffi::OsStrExt as _;
@@ -80,10 +83,8 @@ fn compare(root: &Path, samples: &[Sample]) {
         let path = root.join(std::ffi::OsStr::from_bytes(sample.entry.path.as_bytes()));
         let meta = path.symlink_metadata().unwrap_or_else(|e| panic!("{path:?}: {e}"));
         let entry = &sample.entry;
-        let time = Timestamp {
-            secs: meta.mtime(),
-            nanos: u32::try_from(meta.mtime_nsec()).unwrap(),
-        };
+        let time =
+            Timestamp { secs: meta.mtime(), nanos: u32::try_from(meta.mtime_nsec()).unwrap() };
         match &entry.kind {
             EntryKind::Symlink { target } => {
                 let found = std::fs::read_link(&path).unwrap();
@@ -123,7 +124,8 @@ fn ordinary_programs_read_the_tar_forms() {
         let out = folder.path().join(format!("out-{}", form.name()));
         std::fs::create_dir(&out).unwrap();
         let said = run(Command::new("tar").arg("-xpf").arg(&path).arg("-C").arg(&out));
-        assert_eq!(said, "", "tar had something to say");
+        let odd = said.lines().filter(|line| !line.contains("implausibly old time stamp"));
+        assert_eq!(odd.count(), 0, "{said}");
         let root = out.join(NAME);
         compare(&root, &samples);
         let said = run(Command::new("sha256sum")
@@ -131,7 +133,9 @@ fn ordinary_programs_read_the_tar_forms() {
             .current_dir(&root));
         assert_eq!(said, "");
         let listed = run(Command::new("tar").arg("-tf").arg(&path));
-        assert!(listed.ends_with("backup_complete.json\nbackup_20261120_030000/backup_index.bin\n"));
+        assert!(
+            listed.ends_with("backup_complete.json\nbackup_20261120_030000/backup_index.bin\n")
+        );
     }
 }
 
@@ -213,10 +217,10 @@ fn a_look_at_a_backup_reads_little() {
             continue;
         }
         let sidecar = dalsegno_archive::sidecar::rebuild(&path).unwrap();
-        assert_eq!(sidecar, path.with_file_name(format!(
-            "{NAME}{}.manifest.json",
-            form.extension()
-        )));
+        assert_eq!(
+            sidecar,
+            path.with_file_name(format!("{NAME}{}.manifest.json", form.extension()))
+        );
         assert_eq!(std::fs::read(&sidecar).unwrap(), archive.manifest().to_json());
         let peek = Archive::peek(&path).unwrap();
         assert!(peek.from_sidecar && peek.bytes_read < 16 * 1024);

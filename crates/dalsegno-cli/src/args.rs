@@ -1,4 +1,5 @@
-//! The command line as users type it.
+//! The command line as users type it. Its comments are the help text.
+#![allow(clippy::doc_markdown, reason = "help is read on a terminal, without markup")]
 
 use std::path::PathBuf;
 
@@ -83,6 +84,7 @@ pub(crate) enum Verb {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct BackupArgs {
     /// Folder to write into [default: BACKUP_DIR]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -138,6 +140,7 @@ pub(crate) struct BackupArgs {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct RestoreArgs {
     /// Id, unique prefix of an id, name, `latest`, or the path of an archive or folder
     #[arg(value_name = "ID|PATH", value_hint = ValueHint::AnyPath)]

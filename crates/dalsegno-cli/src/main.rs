@@ -23,7 +23,11 @@ fn main() -> ExitCode {
     let face = Face::new(&cli.global);
     let cancel = Cancel::default();
     if let Err(error) = listen(&cancel) {
-        face.error(&EngineError::io("listen for signals of", std::path::Path::new("this process"), error));
+        face.error(&EngineError::io(
+            "listen for signals of",
+            std::path::Path::new("this process"),
+            error,
+        ));
         return ExitCode::FAILURE;
     }
     let invocation = verbs::Invocation { global: cli.global, face, cancel };

@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn columns() {
-        let rows = vec![vec!["a".to_owned(), "10".to_owned()], vec!["bcd".to_owned(), "9".to_owned()]];
+        let rows =
+            vec![vec!["a".to_owned(), "10".to_owned()], vec!["bcd".to_owned(), "9".to_owned()]];
         assert_eq!(table(&["name", "n"], &rows, &[1]), "name   n\na     10\nbcd    9\n");
     }
 }

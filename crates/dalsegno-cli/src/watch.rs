@@ -55,9 +55,7 @@ impl Watcher {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
-        .expect("the templates are fixed")
-        .progress_chars("━╸─")
+    ProgressStyle::with_template(template).expect("the templates are fixed").progress_chars("━╸─")
 }
 
 impl Progress for Watcher {
@@ -100,7 +98,10 @@ impl Progress for Watcher {
                 if stage.told.elapsed() >= EVERY {
                     stage.told = Instant::now();
                     let (done, total) = (stage.done, stage.total);
-                    say(&format!("{}\n", json!({ "event": "progress", "done": done, "total": total })));
+                    say(&format!(
+                        "{}\n",
+                        json!({ "event": "progress", "done": done, "total": total })
+                    ));
                 }
             }
         }

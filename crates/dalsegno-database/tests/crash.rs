@@ -37,9 +37,12 @@ fn child() {
 }
 
 /// Runs the child and kills it after `delay`; says whether it had ended by itself.
-fn killed_after(command: &mut Command, delay: Duration) -> bool {
+fn killed_after(command: &mut Command, delay: Option<Duration>) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    sleep(delay);
+    match delay {
+        Some(delay) => sleep(delay),
+        None => assert!(child.wait().unwrap().success()),
+    }
     let ended = child.try_wait().unwrap().is_some();
     child.kill().unwrap();
     child.wait().unwrap();
@@ -68,14 +71,15 @@ fn kill_everywhere(first: &str, before: u32, after: u32) {
     let start = Instant::now();
     assert!(restore().stdout(Stdio::null()).status().unwrap().success());
     let whole = start.elapsed();
-    let (mut undone, mut switched, rounds) = (0, 0, 12_u32);
+    let (mut undone, mut switched, rounds) = (0, 0, 10_u32);
     for round in 0..=rounds {
         if let Recovered::Switched(record) = site.target("r1").recover(WAIT).unwrap() {
             let options = RollbackOptions { busy_timeout: WAIT, force: false };
             sqlite::rollback(&record, options, &mut Quiet).unwrap();
             assert_eq!(oracle(&site.live), old, "rolled back");
         }
-        let ended = killed_after(&mut restore(), whole * round * 4 / (rounds * 3));
+        let delay = (round < rounds).then(|| whole * round / rounds);
+        let ended = killed_after(&mut restore(), delay);
         let now = oracle(&site.live);
         let found = site.target("r1").recover(WAIT).unwrap();
         match found {
@@ -105,37 +109,37 @@ fn kill_everywhere(first: &str, before: u32, after: u32) {
 
 #[test]
 fn a_killed_restore_leaves_old_or_new_in_wal_mode() {
-    kill_everywhere("PRAGMA journal_mode = wal;", 6000, 9000);
+    kill_everywhere("PRAGMA journal_mode = wal;", 3000, 5000);
 }
 
 #[test]
 fn a_killed_restore_leaves_old_or_new_in_delete_mode() {
-    kill_everywhere("", 6000, 9000);
+    kill_everywhere("", 3000, 5000);
 }
 
 #[test]
 fn a_killed_restore_that_shrinks_leaves_old_or_new() {
-    kill_everywhere("", 12000, 500);
+    kill_everywhere("", 8000, 500);
 }
 
 #[test]
 fn a_killed_replacement_leaves_old_or_new() {
-    kill_everywhere("PRAGMA page_size = 8192; PRAGMA journal_mode = wal;", 6000, 9000);
+    kill_everywhere("PRAGMA page_size = 8192; PRAGMA journal_mode = wal;", 3000, 5000);
 }
 
 #[test]
 fn a_killed_rollback_leaves_old_or_new_and_can_be_run_again() {
     for first in ["PRAGMA journal_mode = wal;", "", "PRAGMA page_size = 1024;"] {
-        let source = Site::with(&filled("backup", 4000));
+        let source = Site::with(&filled("backup", 2000));
         let (captured, bytes) = source.capture();
         let new = oracle_of(&bytes);
-        let site = Site::with(&format!("{first}{}", filled("live", 6000)));
+        let site = Site::with(&format!("{first}{}", filled("live", 3000)));
         let old = oracle(&site.live);
-        for delay in [20, 45, 70, 100, 140, 200] {
+        for delay in [15, 30, 45, 80, 150] {
             let switched = site.restore("r1", &captured, &bytes);
             let mut command = command();
             command.env(LIVE, &site.live).env(RECORD, serde_json::to_string(&switched).unwrap());
-            let ended = killed_after(&mut command, Duration::from_millis(delay));
+            let ended = killed_after(&mut command, Some(Duration::from_millis(delay)));
             let now = oracle(&site.live);
             assert!(now == old || (now == new && !ended), "mixed after {delay} ms ({first})");
             if !ended {

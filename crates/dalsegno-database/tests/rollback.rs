@@ -207,3 +207,27 @@ fn a_killed_rollback_can_be_run_again() {
     assert_eq!(oracle(&site.live), before);
     assert!(site.others().is_empty());
 }
+
+#[test]
+fn a_forced_rollback_run_again_keeps_what_the_first_run_kept() {
+    let source = Site::with(&filled("backup", 50));
+    let (captured, bytes) = source.capture();
+    let site = Site::with(&filled("live", 30));
+    let before = oracle(&site.live);
+    let switched = site.restore("r1", &captured, &bytes);
+    let mut peer = site.peer();
+    peer.run("INSERT INTO note VALUES (7, 'since')");
+    drop(peer);
+    let kept = switched.kept.clone().unwrap();
+    let copy = fs::read(&kept).unwrap();
+    let part = site.folder.path().join(".live db.sqlite3.dalsegno-r1.kept.part");
+    // Killed while it was still keeping the present state ...
+    fs::write(&part, "half").unwrap();
+    roll(&switched, true).unwrap();
+    // ... and again after its commit, before it tidied up.
+    fs::write(&kept, copy).unwrap();
+    let done = roll(&switched, true).unwrap();
+    assert!(oracle(&done.present.unwrap()).contains("b'note' 2 "));
+    assert_eq!(oracle(&site.live), before);
+    assert!(!part.exists() && !kept.exists());
+}

@@ -14,7 +14,10 @@ use crate::EngineError;
 pub fn delete(path: &Path) -> Result<Vec<PathBuf>, EngineError> {
     let absolute = std::path::absolute(path).map_err(|e| EngineError::io("find", path, e))?;
     let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
-        return Err(EngineError::Request { problem: format!("`{}` is no backup", path.display()), hint: None });
+        return Err(EngineError::Request {
+            problem: format!("`{}` is no backup", path.display()),
+            hint: None,
+        });
     };
     let store = LocalFolder::open(folder, FolderOptions::default())?;
     let mut removed = Vec::new();

@@ -94,11 +94,16 @@ fn compare_databases(
     for alias in &held {
         run.progress.stage(&format!("comparing database {alias}"), None);
         let new = match other {
-            Some(other) if other.metadata().databases.contains_key(*alias) => hashes(site, other, alias, run)?,
+            Some(other) if other.metadata().databases.contains_key(*alias) => {
+                hashes(site, other, alias, run)?
+            }
             None if site.aliases().contains(alias) => {
                 let live = site.database(alias, "compare")?;
-                sqlite::table_hashes(sqlite::Source::Live(&live.path, BUSY_TIMEOUT), &mut RunWatch(run))
-                    .map_err(EngineError::database(alias))?
+                sqlite::table_hashes(
+                    sqlite::Source::Live(&live.path, BUSY_TIMEOUT),
+                    &mut RunWatch(run),
+                )
+                .map_err(EngineError::database(alias))?
             }
             _ => {
                 diff.only_one_side.push(format!("database {alias} (old only)"));
@@ -122,7 +127,7 @@ fn hashes(
     alias: &str,
     run: Run<'_>,
 ) -> Result<Vec<sqlite::TableHash>, EngineError> {
-    let extracted = extract(archive, alias, &site.settings().temp, run)?;
+    let extracted = extract(archive, alias, site.scratch()?, run)?;
     sqlite::table_hashes(sqlite::Source::Private(&extracted.path), &mut RunWatch(run))
         .map_err(EngineError::database(alias))
 }
@@ -131,7 +136,8 @@ fn table_diffs(old: &[sqlite::TableHash], new: &[sqlite::TableHash]) -> Vec<Tabl
     let mut names: Vec<&str> = old.iter().chain(new).map(|t| t.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
-    let find = |side: &[sqlite::TableHash], name: &str| side.iter().find(|t| t.name == name).cloned();
+    let find =
+        |side: &[sqlite::TableHash], name: &str| side.iter().find(|t| t.name == name).cloned();
     let mut diffs = Vec::new();
     for name in names {
         let (a, b) = (find(old, name), find(new, name));
@@ -167,9 +173,14 @@ fn compare_storages(
             None => match site.media_roots().iter().find(|r| r.alias == *alias) {
                 Some(root) if root.location.is_dir() => {
                     let patterns = &old.metadata().options;
-                    let selection = Selection::new(&patterns.media_exclude, &patterns.exclude_media)
-                        .map_err(EngineError::media(alias))?;
-                    compare(first, Files::of_live(alias, &root.location, &folder, &selection)?, run)?
+                    let selection =
+                        Selection::new(&patterns.media_exclude, &patterns.exclude_media)
+                            .map_err(EngineError::media(alias))?;
+                    compare(
+                        first,
+                        Files::of_live(alias, &root.location, &folder, &selection)?,
+                        run,
+                    )?
                 }
                 _ => {
                     diff.only_one_side.push(format!("storage {alias} (old only)"));
@@ -239,8 +250,9 @@ impl<'a> Files<'a> {
                         Found::Entry(entry) => (entry, None),
                         Found::Small { entry, sha256, .. } => (entry, Some(sha256)),
                         Found::Large { entry, mut file } => {
-                            let sha256 = content(&entry, &mut file)
-                                .map_err(|e| EngineError::io("read", Path::new(&entry.path.to_string()), e))?;
+                            let sha256 = content(&entry, &mut file).map_err(|e| {
+                                EngineError::io("read", Path::new(&entry.path.to_string()), e)
+                            })?;
                             (entry, Some(sha256))
                         }
                         _ => continue,
@@ -299,7 +311,11 @@ fn content(entry: &Entry, file: &mut dalsegno_media::LargeFile) -> std::io::Resu
     Ok(hasher.finalize().into())
 }
 
-fn compare(mut old: Files<'_>, mut new: Files<'_>, run: Run<'_>) -> Result<StorageDiff, EngineError> {
+fn compare(
+    mut old: Files<'_>,
+    mut new: Files<'_>,
+    run: Run<'_>,
+) -> Result<StorageDiff, EngineError> {
     use std::cmp::Ordering::{Equal, Greater, Less};
     let mut diff = StorageDiff::default();
     let (mut a, mut b) = (old.next()?, new.next()?);

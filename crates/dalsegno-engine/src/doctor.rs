@@ -97,7 +97,8 @@ fn project(site: &Site, findings: &mut Findings) {
     if let Some(path) = &descriptor.own_backups_app {
         findings.warning(
             format!("the project has an app of its own named `backups` ({})", path.display()),
-            "Use the native command line, or rename that app before installing Dalsegno's.".to_owned(),
+            "Use the native command line, or rename that app before installing Dalsegno's."
+                .to_owned(),
         );
     }
 }
@@ -138,8 +139,12 @@ fn databases(site: &Site, findings: &mut Findings) {
             ),
             Ok(meta) => {
                 let size = ByteSize(meta.len());
-                match sqlite::table_counts(sqlite::Source::Live(&live.path, PATIENCE), &mut dalsegno_database::Quiet) {
-                    Ok(tables) => findings.good(format!("database {alias}: SQLite, {size}, {} tables, `{path}`", tables.len())),
+                let source = sqlite::Source::Live(&live.path, PATIENCE);
+                match sqlite::table_counts(source, &mut dalsegno_database::Quiet) {
+                    Ok(tables) => findings.good(format!(
+                        "database {alias}: SQLite, {size}, {} tables, `{path}`",
+                        tables.len()
+                    )),
                     Err(error) => findings.bad(format!("database {alias}: {error}"), error.hint()),
                 }
                 writable(live.path.parent(), &format!("the folder of database {alias}"), findings);
@@ -160,7 +165,11 @@ fn storages(site: &Site, findings: &mut Findings) {
             );
         } else {
             findings.good(format!("storage {}: `{path}`", root.alias));
-            writable(root.location.parent(), &format!("the folder that holds storage {}", root.alias), findings);
+            writable(
+                root.location.parent(),
+                &format!("the folder that holds storage {}", root.alias),
+                findings,
+            );
         }
     }
     for other in site.other_storages().into_iter().filter(|o| o.matters) {
@@ -175,16 +184,22 @@ fn writable(folder: Option<&Path>, what: &str, findings: &mut Findings) {
     let Some(folder) = folder else { return };
     if rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_err() {
         findings.warning(
-            format!("{what}, `{}`, may not be written by this user: restores are refused", folder.display()),
+            format!(
+                "{what}, `{}`, may not be written by this user: restores are refused",
+                folder.display()
+            ),
             "Restore as the site's user or as root.".to_owned(),
         );
     }
 }
 
 fn folders(site: &Site, findings: &mut Findings) {
-    for (name, folder) in [("BACKUP_DIR", &site.settings().dir), ("BACKUP_ROOT", &site.settings().root)] {
+    for (name, folder) in
+        [("BACKUP_DIR", &site.settings().dir), ("BACKUP_ROOT", &site.settings().root)]
+    {
         let nearest = folder.ancestors().find(|p| p.is_dir());
-        let can = nearest.is_some_and(|p| rustix::fs::access(p, rustix::fs::Access::WRITE_OK).is_ok());
+        let can =
+            nearest.is_some_and(|p| rustix::fs::access(p, rustix::fs::Access::WRITE_OK).is_ok());
         if !can {
             findings.bad(
                 format!("{name}: `{}` may not be written by this user", folder.display()),
@@ -192,13 +207,17 @@ fn folders(site: &Site, findings: &mut Findings) {
             );
             continue;
         }
-        let free = free_space(folder).map_or_else(|| "unknown".to_owned(), |f| ByteSize(f).to_string());
+        let free =
+            free_space(folder).map_or_else(|| "unknown".to_owned(), |f| ByteSize(f).to_string());
         findings.good(format!("{name}: `{}`, {free} free", folder.display()));
         if let Ok(meta) = folder.metadata() {
             let mode = meta.permissions().mode() & 0o7777;
             if mode & 0o007 != 0 {
                 findings.warning(
-                    format!("{name}: `{}` is open to every user (mode {mode:04o})", folder.display()),
+                    format!(
+                        "{name}: `{}` is open to every user (mode {mode:04o})",
+                        folder.display()
+                    ),
                     format!("chmod 750 '{}'", folder.display()),
                 );
             }
@@ -206,7 +225,10 @@ fn folders(site: &Site, findings: &mut Findings) {
         for root in site.media_roots() {
             if folder.starts_with(&root.location) {
                 findings.warning(
-                    format!("{name} lies inside storage {}: backups may be served to visitors", root.alias),
+                    format!(
+                        "{name} lies inside storage {}: backups may be served to visitors",
+                        root.alias
+                    ),
                     format!("Set {name} to a folder outside `{}`.", root.location.display()),
                 );
             }
@@ -236,28 +258,42 @@ fn leftovers(site: &Site, findings: &mut Findings) {
     for record in &records {
         let id = record.id;
         match record.state {
+            State::Switched | State::RolledBack if record.keeps().is_empty() => {}
+            State::RolledBack => findings.warning(
+                format!("restore {id} was rolled back; what was written after it is kept"),
+                format!("`dalsegno discard {id}` drops it."),
+            ),
             State::Switched => findings.warning(
                 format!("restore {id} of {} keeps the old data", record.backup_name),
-                format!("`dalsegno discard {id}` drops them, `dalsegno rollback {id}` puts them back."),
+                format!(
+                    "`dalsegno discard {id}` drops them, `dalsegno rollback {id}` puts them back."
+                ),
             ),
             State::Switching | State::RollingBack => findings.bad(
                 format!("restore {id} was interrupted while {}", record.state.words()),
-                format!("Stop the site and run `dalsegno rollback {id}`."),
+                format!("Run `dalsegno rollback {id}`: the site gets its old data back."),
             ),
             State::Discarding => findings.warning(
                 format!("restore {id} was interrupted while its old data were being dropped"),
                 format!("Run `dalsegno discard {id}` again."),
             ),
-            State::Staging | State::Failed | State::RolledBack | State::Discarded => {}
+            State::Staging => findings.warning(
+                format!("restore {id} was interrupted before it changed anything"),
+                format!("Run `dalsegno rollback {id}`: it removes what was staged."),
+            ),
+            State::Failed | State::Discarded => {}
         }
     }
-    let live: Vec<_> = site.aliases().iter().filter_map(|a| site.database(a, "restore").ok()).collect();
+    let live: Vec<_> =
+        site.aliases().iter().filter_map(|a| site.database(a, "restore").ok()).collect();
     let databases = live.iter().flat_map(|d| sqlite::leftovers(&d.path).unwrap_or_default());
     let media = site.media_roots();
-    let media = media.iter().flat_map(|r| dalsegno_media::leftovers(&r.location).unwrap_or_default());
+    let media =
+        media.iter().flat_map(|r| dalsegno_media::leftovers(&r.location).unwrap_or_default());
     for path in databases.chain(media) {
         let kept = records.iter().any(|r| {
-            r.state == State::Switched && path.to_string_lossy().contains(&r.id.to_string())
+            let unfinished = !matches!(r.state, State::Failed | State::Discarded);
+            unfinished && path.to_string_lossy().contains(&r.id.to_string())
         });
         if !kept {
             findings.warning(

@@ -57,6 +57,12 @@ pub enum EngineError {
         /// The folders that were searched.
         searched: Vec<PathBuf>,
     },
+    /// Nothing lies at the path of a backup.
+    #[error("there is no backup at `{path}`")]
+    NoSuchPath {
+        /// The path asked for.
+        path: PathBuf,
+    },
     /// More than one backup has this name or prefix.
     #[error("`{wanted}` is the name of {} backups: {}", matches.len(), matches.join(", "))]
     Ambiguous {
@@ -242,7 +248,9 @@ pub enum EngineError {
     #[error("the restore failed while switching, and the old data are back in place: {0}")]
     SwitchUndone(#[source] Box<EngineError>),
     /// The switch failed, and so did putting back.
-    #[error("the restore failed while switching ({first}), and the old data could not be put back ({second})")]
+    #[error(
+        "the restore failed while switching ({first}), and the old data could not be put back ({second})"
+    )]
     SwitchStuck {
         /// The first failure.
         first: Box<EngineError>,
@@ -302,7 +310,9 @@ impl EngineError {
             Self::Media { source, .. } => source.kind(),
             Self::Store(e) => e.kind(),
             Self::Io { .. } | Self::SwitchStuck { .. } => ErrorKind::Failed,
-            Self::NoSuchBackup { .. } | Self::NoSuchRestore { .. } => ErrorKind::NotFound,
+            Self::NoSuchBackup { .. } | Self::NoSuchPath { .. } | Self::NoSuchRestore { .. } => {
+                ErrorKind::NotFound
+            }
             Self::Ambiguous { .. }
             | Self::UnknownAlias { .. }
             | Self::UnknownModel { .. }
@@ -353,6 +363,9 @@ impl EngineError {
                 "Searched {}. `dalsegno list` shows the backups there are; a path works too.",
                 searched.iter().map(|p| format!("`{}`", p.display())).collect::<Vec<_>>().join(", ")
             ),
+            Self::NoSuchPath { .. } => {
+                "Check the path; `dalsegno list` shows the project's backups.".to_owned()
+            }
             Self::Ambiguous { .. } => "Give the id, or more of it.".to_owned(),
             Self::NoSuchRestore { known, .. } if known.is_empty() => {
                 "This project has no restore that could be undone.".to_owned()

@@ -45,9 +45,8 @@ impl Listed {
 /// A backup's file name without the ending of its form.
 pub fn file_stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let ending = Form::ALL.iter().rev().map(|f| f.extension()).find(|e| {
-        !e.is_empty() && name.ends_with(e)
-    });
+    let ending =
+        Form::ALL.iter().rev().map(|f| f.extension()).find(|e| !e.is_empty() && name.ends_with(e));
     name.strip_suffix(ending.unwrap_or_default()).unwrap_or(&name).to_owned()
 }
 
@@ -62,7 +61,9 @@ pub fn scan(folders: &[PathBuf]) -> Result<Vec<Listed>, EngineError> {
         }
     }
     found.sort_by(|a, b| {
-        b.peek.is_ok().cmp(&a.peek.is_ok())
+        b.peek
+            .is_ok()
+            .cmp(&a.peek.is_ok())
             .then_with(|| b.created_at().cmp(a.created_at()))
             .then_with(|| a.path.cmp(&b.path))
     });
@@ -83,7 +84,8 @@ fn candidates(folder: &Path) -> Result<Vec<PathBuf>, EngineError> {
         let name = entry.file_name();
         let Some(name) = name.to_str().filter(|n| !n.starts_with('.')) else { continue };
         let path = entry.path();
-        let archive = [Form::Tar, Form::TarGz, Form::TarZst].iter().any(|f| name.ends_with(f.extension()));
+        let archive =
+            [Form::Tar, Form::TarGz, Form::TarZst].iter().any(|f| name.ends_with(f.extension()));
         if (archive && path.is_file()) || (path.is_dir() && path.join(tree::METADATA).is_file()) {
             paths.push(path);
         }
@@ -100,7 +102,7 @@ pub fn find(folders: &[PathBuf], wanted: &str) -> Result<PathBuf, EngineError> {
         if path.symlink_metadata().is_ok() {
             return Ok(path.to_owned());
         }
-        return Err(EngineError::NoSuchBackup { wanted: wanted.to_owned(), searched: Vec::new() });
+        return Err(EngineError::NoSuchPath { path: path.to_owned() });
     }
     let all = scan(folders)?;
     let not_found =

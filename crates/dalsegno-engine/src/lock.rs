@@ -36,9 +36,14 @@ impl Lock {
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut holder = String::new();
             let _ = Read::by_ref(&mut file).take(300).read_to_string(&mut holder);
-            return Err(EngineError::Busy { root: root.to_owned(), holder: holder.trim().into() });
+            let holder = match holder.trim() {
+                "" => "by another process".to_owned(),
+                holder => holder.to_owned(),
+            };
+            return Err(EngineError::Busy { root: root.to_owned(), holder });
         }
-        let line = format!("{verb}, pid {}, since {}\n", std::process::id(), rfc3339(run.clock.now()));
+        let line =
+            format!("{verb}, pid {}, since {}\n", std::process::id(), rfc3339(run.clock.now()));
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(line.as_bytes()))

@@ -20,7 +20,8 @@ pub fn contents(
     let mut shown = 0;
     for member in archive.entries()? {
         let (entry, sha256) = member?;
-        let wanted = path.is_none_or(|path| entry.path == *path || entry.path.below(path).is_some());
+        let wanted =
+            path.is_none_or(|path| entry.path == *path || entry.path.below(path).is_some());
         if wanted {
             shown += 1;
             each(entry, sha256);
@@ -71,7 +72,8 @@ pub fn get(
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             Err(e) => return Err(EngineError::io("read", source, e)),
         };
-        out.write_all(&buffer[..n]).map_err(|e| EngineError::io("write", Path::new("output"), e))?;
+        out.write_all(&buffer[..n])
+            .map_err(|e| EngineError::io("write", Path::new("output"), e))?;
         size += n as u64;
         run.progress.advance(n as u64);
     }
@@ -90,8 +92,9 @@ pub fn get_to_file(
         .mode(0o600)
         .open(target)
         .map_err(|e| EngineError::Store(dalsegno_store::StoreError::io("create", target, e)))?;
-    let done = get(source, path, &mut file, run)
-        .and_then(|size| file.sync_all().map(|()| size).map_err(|e| EngineError::io("write", target, e)));
+    let done = get(source, path, &mut file, run).and_then(|size| {
+        file.sync_all().map(|()| size).map_err(|e| EngineError::io("write", target, e))
+    });
     if done.is_err() {
         let _ = std::fs::remove_file(target);
     }

@@ -1,7 +1,7 @@
 //! What every verb is given beside its request: who watches, who may stop it, what time it is.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dalsegno_format::BackupId;
 use jiff::{Timestamp, Zoned, tz::TimeZone};

@@ -113,6 +113,14 @@ impl Site {
         folders
     }
 
+    /// The folder for scratch copies, made when it is missing.
+    pub(crate) fn scratch(&self) -> Result<&Path, EngineError> {
+        let settings = self.settings();
+        dalsegno_store::create_folders(&settings.root, 0o750)?;
+        dalsegno_store::create_folders(&settings.temp, 0o700)?;
+        Ok(&settings.temp)
+    }
+
     /// All database aliases, in order.
     pub fn aliases(&self) -> Vec<String> {
         self.descriptor().databases.keys().cloned().collect()
@@ -130,7 +138,8 @@ impl Site {
         let alias = alias.to_owned();
         match &described.vendor {
             None => {
-                let reason = described.reason.clone().unwrap_or_else(|| "Django cannot load it".into());
+                let reason =
+                    described.reason.clone().unwrap_or_else(|| "Django cannot load it".into());
                 return Err(EngineError::BrokenAlias { alias, reason });
             }
             Some(Vendor::Sqlite) => {}
@@ -155,7 +164,9 @@ impl Site {
     pub fn media_roots(&self) -> Vec<MediaRoot> {
         let mut roots: Vec<MediaRoot> = Vec::new();
         for storage in self.descriptor().media_storages() {
-            let Some(location) = storage.location.clone().filter(|_| storage.local) else { continue };
+            let Some(location) = storage.location.clone().filter(|_| storage.local) else {
+                continue;
+            };
             if storage.same_location_as.is_none() && !self.is_site_itself(&location) {
                 let backend = Some(storage.backend.clone());
                 roots.push(MediaRoot { alias: storage.alias.clone(), backend, location });
@@ -163,7 +174,9 @@ impl Site {
         }
         for model in self.descriptor().models() {
             for (field, _, file) in model.file_columns() {
-                let Some(location) = file.location.as_ref().filter(|_| file.local) else { continue };
+                let Some(location) = file.location.as_ref().filter(|_| file.local) else {
+                    continue;
+                };
                 let known = roots.iter().any(|root| location.starts_with(&root.location));
                 if !known && !self.is_site_itself(location) {
                     roots.push(MediaRoot {
@@ -184,12 +197,20 @@ impl Site {
             let (reason, matters) = if let Some(error) = &storage.error {
                 (format!("Django cannot build it: {error}"), true)
             } else if !storage.local {
-                (format!("`{}` is not a local folder, and this version captures only those", storage.backend), true)
+                (
+                    format!(
+                        "`{}` is not a local folder, and this version captures only those",
+                        storage.backend
+                    ),
+                    true,
+                )
             } else if let Some(other) = &storage.same_location_as {
                 (format!("it is the same folder as storage `{other}`"), false)
             } else {
                 match &storage.location {
-                    None => (storage.reason.clone().unwrap_or_else(|| "it has no folder".into()), false),
+                    None => {
+                        (storage.reason.clone().unwrap_or_else(|| "it has no folder".into()), false)
+                    }
                     Some(location) if self.is_site_itself(location) => {
                         (format!("`{}` holds the site itself", location.display()), true)
                     }

@@ -12,13 +12,14 @@ pub(crate) fn unlinked(folder: &Path) -> Result<File, EngineError> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).expect("the kernel gives random numbers");
     let path = folder.join(format!(".spool-{}", dalsegno_format::hex(&random)));
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|e| EngineError::Store(dalsegno_store::StoreError::io("create", &path, e)))?;
+    let file =
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| EngineError::Store(dalsegno_store::StoreError::io("create", &path, e)))?;
     fs::remove_file(&path).map_err(|e| EngineError::io("unlink", &path, e))?;
     Ok(file)
 }

@@ -45,8 +45,10 @@ pub struct Metadata {
     pub format: u32,
     /// The backup's id.
     pub id: BackupId,
-    /// The backup's name; unique only within its folder.
+    /// The backup's name; several backups may have the same.
     pub name: String,
+    /// The top folder of its tree in tar forms: the file name it was made with, without ending.
+    pub folder: String,
     /// Text the operator gave.
     #[serde(default)]
     pub description: String,
@@ -364,6 +366,9 @@ pub struct References {
     pub referenced: u64,
     /// Paths named by rows for which no file was captured.
     pub missing: u64,
+    /// Paths named by rows whose files a rule left out of the backup; not counted as missing.
+    #[serde(default)]
+    pub left_out: u64,
     /// Captured files no row names.
     pub orphaned: u64,
     /// Some of the missing, with the column that names them.

@@ -1,7 +1,10 @@
 //! Points at which tests interfere.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use rustix::io::Errno;
 
 type Act = Box<dyn FnMut() + Send>;
 
@@ -20,24 +23,28 @@ pub(crate) fn reading(name: &[u8]) {
     }
 }
 
-/// Paths whose exchange fails, and how.
-static EXCHANGE: Mutex<Vec<(std::path::PathBuf, rustix::io::Errno)>> = Mutex::new(Vec::new());
+/// Paths whose exchange fails, whether what lies below them is meant, and how.
+static EXCHANGE: Mutex<Vec<(PathBuf, bool, Errno)>> = Mutex::new(Vec::new());
 
-/// Lets exchanges of `path`, and of whatever lies below it, fail.
-pub(crate) fn fail_exchange(path: &std::path::Path, error: rustix::io::Errno) {
-    EXCHANGE.lock().unwrap_or_else(PoisonError::into_inner).push((path.to_path_buf(), error));
+/// Lets exchanges of `path` itself fail, or of what lies below it.
+pub(crate) fn fail_exchange(path: &Path, below: bool, error: Errno) {
+    let mut failing = EXCHANGE.lock().unwrap_or_else(PoisonError::into_inner);
+    failing.push((path.to_path_buf(), below, error));
 }
 
-pub(crate) fn exchange_error(path: &std::path::Path) -> Option<rustix::io::Errno> {
+pub(crate) fn exchange_error(path: &Path) -> Option<Errno> {
     let failing = EXCHANGE.lock().unwrap_or_else(PoisonError::into_inner);
-    failing.iter().rev().find(|(below, _)| path.starts_with(below)).map(|(_, error)| *error)
+    let meant = |at: &Path, below: bool| {
+        if below { path != at && path.starts_with(at) } else { path == at }
+    };
+    failing.iter().find(|(at, below, _)| meant(at, *below)).map(|(.., error)| *error)
 }
 
 /// The variable that says before which step a process kills itself.
 pub(crate) const KILL_AT: &str = "DALSEGNO_MEDIA_TEST_KILL_AT";
 
 /// Counts steps; kills this process with SIGKILL at the one that the environment names.
-pub(crate) fn step(_: &std::path::Path) {
+pub(crate) fn step(_: &Path) {
     use std::sync::atomic::{AtomicU32, Ordering};
     static STEPS: AtomicU32 = AtomicU32::new(0);
     let Ok(at) = std::env::var(KILL_AT) else { return };

@@ -1,4 +1,5 @@
 //! Captures of real trees.
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 mod support;
 
@@ -10,8 +11,8 @@ use std::path::{Path, PathBuf};
 use dalsegno_format::{EntryKind, Extent, Timestamp};
 use dalsegno_media::{CaptureOptions, MediaError, Rule, Selection, capture, survey};
 use support::{
-    NO, again, is_root, odd_tree, picture, prefix, put, site, sparse, take, take_with, usual,
-    without_prefix, write,
+    NO, again, as_nobody, is_root, odd_tree, picture, prefix, put, site, sparse, take, take_with,
+    usual, without_prefix, write,
 };
 
 fn names(taken: &support::Taken) -> Vec<String> {
@@ -136,8 +137,8 @@ fn rules_name_what_they_leave_out() {
             (".dalsegno-old1.kept", Rule::Own, true),
             (".hidden.d/.inner", Rule::Name, false),
             (".htaccess", Rule::Name, false),
-            ("a~", Rule::Name, false),
             ("absolute", Rule::LeavesRoot, false),
+            ("a~", Rule::Name, false),
             ("cache/deep", Rule::CacheTag, true),
             ("cache/x", Rule::CacheTag, false),
             ("fifo", Rule::Special, false),
@@ -220,22 +221,13 @@ fn an_unprivileged_reader_names_what_it_cannot_read() {
         return;
     }
     let home = tempfile::tempdir().unwrap();
-    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let root = home.path().join("media");
     write(&root.join("open"), b"x", 0o644, (1, 0));
     write(&root.join("secret"), b"x", 0o600, (1, 0));
     write(&root.join("locked/x"), b"x", 0o644, (1, 0));
     fs::set_permissions(root.join("locked"), fs::Permissions::from_mode(0o700)).unwrap();
-    // The test program lies below a folder that only root may enter.
-    let program = home.path().join("program");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    let status = std::process::Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .arg(&program)
-        .args(["--exact", "unreadable_as_another_user", "--ignored"])
-        .env("DALSEGNO_MEDIA_TEST_ROOT", &root)
-        .status()
-        .unwrap();
+    let environment = [("DALSEGNO_MEDIA_TEST_ROOT", root.as_os_str())];
+    let status = as_nobody(home.path(), "unreadable_as_another_user", &environment);
     assert!(status.success());
 }
 

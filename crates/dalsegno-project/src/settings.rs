@@ -19,7 +19,7 @@ use crate::secret::Secret;
 use value::Values;
 
 pub use crate::descriptor::SettingOrigin;
-pub use name::{SETTING_NAMES, UnknownSetting};
+pub use name::{SETTING_NAMES, UnknownSetting, nearest_name};
 
 /// Every setting, with defaults filled in. Paths are absolute; relative ones start at the
 /// project's folder, `~/` at the home folder.

@@ -180,7 +180,7 @@ mod tests {
         for length in (4..=300).chain([258, 259, 600]) {
             for distance in [1_usize, 2, 3, 4, 5, 8, 9, 33, 257, 1025, 8193, 24_577, 32_768] {
                 let mut frame: Vec<u8> =
-                    (0..distance as u32).map(|i| (i.wrapping_mul(40_503) >> 7) as u8).collect();
+                    (0..distance).map(|i| (i.wrapping_mul(40_503) >> 7).to_le_bytes()[0]).collect();
                 for i in 0..length {
                     frame.push(frame[i]);
                 }

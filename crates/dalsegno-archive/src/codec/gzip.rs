@@ -51,7 +51,8 @@ impl GzipEncoder {
     pub(crate) fn encode(&mut self, block: &Block, out: &mut Vec<u8>, frames: &mut Vec<Frame>) {
         for run in self.runs(block) {
             let start = out.len();
-            if run.compress == Some(false) || !self.compressed(&block.bytes[run.start..run.end], out)
+            if run.compress == Some(false)
+                || !self.compressed(&block.bytes[run.start..run.end], out)
             {
                 self.mixed(block, &run, out);
             }
@@ -155,7 +156,7 @@ mod tests {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            (state >> 32) as u8
+            state.to_le_bytes()[4]
         })
         .take(length)
         .collect()

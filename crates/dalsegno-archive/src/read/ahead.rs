@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::frames::read_frame;
+use super::frames::{BadFrame, read_frame};
 use super::tar_file::TarFile;
 use super::{Progress, Watch};
 use crate::codec::Decoder;
@@ -23,7 +23,7 @@ struct Buffers {
 struct Done {
     index: usize,
     buffers: Buffers,
-    result: Result<(), String>,
+    result: Result<(), BadFrame>,
 }
 
 /// Frames in order, decompressed by threads that run a bounded number of frames ahead.
@@ -52,7 +52,7 @@ impl Ahead {
         let jobs = Some(jobs);
         let waiting = BTreeMap::new();
         let mut ahead = Self { jobs, done, waiting, next: 0, sent: 0, total, threads };
-        for _ in 0..workers * 2 + 1 {
+        for _ in 0..=workers * 2 {
             ahead.send(Buffers::default());
         }
         Ok(ahead)
@@ -95,7 +95,12 @@ impl Drop for Ahead {
     }
 }
 
-fn work(tar: &TarFile, mut decoder: Decoder, jobs: &Receiver<(usize, Buffers)>, done: &Sender<Done>) {
+fn work(
+    tar: &TarFile,
+    mut decoder: Decoder,
+    jobs: &Receiver<(usize, Buffers)>,
+    done: &Sender<Done>,
+) {
     for (index, mut buffers) in jobs {
         let frame = tar.tables().ok().and_then(|tables| tables.frames.get(index));
         let result = match frame {
@@ -103,7 +108,7 @@ fn work(tar: &TarFile, mut decoder: Decoder, jobs: &Receiver<(usize, Buffers)>, 
                 let Buffers { stored, out } = &mut buffers;
                 read_frame(&tar.file, &mut decoder, offset, &frame, stored, out)
             }
-            None => Err("the index does not know it".to_owned()),
+            None => Err(BadFrame { what: "the index does not know it".to_owned(), usable: false }),
         };
         if done.send(Done { index, buffers, result }).is_err() {
             return;
@@ -111,8 +116,8 @@ fn work(tar: &TarFile, mut decoder: Decoder, jobs: &Receiver<(usize, Buffers)>, 
     }
 }
 
-/// The tar stream, first byte to last. A frame that cannot be used is noted, and in its place
-/// come as many zeros, so that a reader can go on behind it.
+/// The tar stream, first byte to last. A damaged frame is noted; where its bytes are lost,
+/// as many zeros come instead, so that a reader can go on behind it.
 pub(crate) struct Stream<'a, 'w> {
     tar: &'a TarFile,
     ahead: Ahead,
@@ -124,6 +129,8 @@ pub(crate) struct Stream<'a, 'w> {
     pub(crate) offset: u64,
     /// Frames found damaged since somebody took them.
     pub(crate) damage: Vec<Damage>,
+    /// Up to this offset in the tar all is zeros in place of lost bytes.
+    pub(crate) lost_until: u64,
     /// Whether damage ends the stream.
     strict: bool,
     /// Whether the watch has asked to stop.
@@ -137,10 +144,9 @@ impl<'a, 'w> Stream<'a, 'w> {
         watch: &'a mut Watch<'w>,
         strict: bool,
     ) -> Result<Self, ArchiveError> {
-        let tables = tar.tables().map_err(|damage| ArchiveError::Damaged {
-            path: tar.path.clone(),
-            damage,
-        })?;
+        let tables = tar
+            .tables()
+            .map_err(|damage| ArchiveError::Damaged { path: tar.path.clone(), damage })?;
         let ahead = Ahead::start(tar, tables.frames.len(), workers)?;
         let progress = Progress { stored_total: tar.trailer.file_len, ..Progress::default() };
         Ok(Self {
@@ -152,6 +158,7 @@ impl<'a, 'w> Stream<'a, 'w> {
             at: 0,
             offset: 0,
             damage: Vec::new(),
+            lost_until: 0,
             strict,
             cancelled: false,
         })
@@ -183,14 +190,17 @@ impl<'a, 'w> Stream<'a, 'w> {
             let Some((offset, _, frame)) = place else {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             };
-            if let Err(what) = done.result {
+            if let Err(bad) = done.result {
                 let subject = format!("frame {} at byte {offset}", done.index);
-                self.damage.push(Damage::new(subject, what.clone()));
+                self.damage.push(Damage::new(subject, bad.what.clone()));
                 if self.strict {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, bad.what));
                 }
-                self.current.out.clear();
-                self.current.out.resize(frame.length as usize, 0);
+                if !bad.usable {
+                    self.current.out.clear();
+                    self.current.out.resize(frame.length as usize, 0);
+                    self.lost_until = self.offset + u64::from(frame.length);
+                }
             }
             self.progress.stored = offset + u64::from(frame.stored);
             self.tell()?;

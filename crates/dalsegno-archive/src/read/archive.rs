@@ -160,7 +160,10 @@ impl Archive {
         let Body::Tar(tar) = &self.body else {
             let mut folder = open_folder(&self.path)?;
             let file = folder.file(&entry.path).map_err(|error| {
-                damaged(&self.path, Damage::new(format!("member {}", entry.path), error.to_string()))
+                damaged(
+                    &self.path,
+                    Damage::new(format!("member {}", entry.path), error.to_string()),
+                )
             })?;
             let mut kind = entry.kind;
             if let EntryKind::File { size, extents: Some(extents) } = &mut kind {
@@ -171,7 +174,7 @@ impl Archive {
         };
         let mut reader = member_at(tar, number)?;
         let subject = || format!("header of {}", entry.path);
-        let found = match read_head(&mut reader, &self.manifest.metadata.name) {
+        let found = match read_head(&mut reader, &self.manifest.metadata.folder) {
             Ok(Parsed::Member(found)) => found,
             Ok(Parsed::Top(_)) => {
                 return Err(ArchiveError::damaged(&self.path, subject(), "it is the top folder's"));
@@ -211,9 +214,7 @@ impl Archive {
     ) -> Result<ReadReport, ReadError> {
         let manifest = &self.manifest;
         match &self.body {
-            Body::Tar(tar) => {
-                TarWalk { tar, manifest, check, findings, visit }.run(workers, watch)
-            }
+            Body::Tar(tar) => TarWalk { tar, manifest, check, findings, visit }.run(workers, watch),
             Body::Folder => {
                 FolderWalk { path: &self.path, manifest, check, findings, visit, watch }.run()
             }
@@ -264,12 +265,12 @@ fn folder_manifest(path: &Path) -> Result<(Manifest, u64, u64), ArchiveError> {
     let (metadata, complete) = match (metadata, complete) {
         (Some(metadata), Some(complete)) => (metadata, complete),
         (Some(_), None) => return Err(ArchiveError::NoCompletion { path: path.to_owned() }),
-        (None, Some(_)) => return Err(ArchiveError::damaged(path, tree::METADATA, "it is missing")),
+        (None, Some(_)) => {
+            return Err(ArchiveError::damaged(path, tree::METADATA, "it is missing"));
+        }
         (None, None) => return Err(ArchiveError::NotAnArchive { path: path.to_owned() }),
     };
-    let wrong = |name: &'static str| {
-        move |error| ArchiveError::manifest(path, name, &error)
-    };
+    let wrong = |name: &'static str| move |error| ArchiveError::manifest(path, name, &error);
     let manifest = Manifest {
         metadata: Metadata::from_json(&metadata).map_err(wrong(tree::METADATA))?,
         completion: Completion::from_json(&complete).map_err(wrong(tree::COMPLETE))?,
@@ -307,7 +308,8 @@ pub(crate) fn folder_lists(path: &Path, completion: &Completion) -> Result<Lists
     let mut folder = open_folder(path)?;
     let mut open = |name: &str| -> Result<File, ArchiveError> {
         folder.file(&tree::path(name)).map_err(|error| {
-            let what = if error == Errno::NOENT { "it is missing".into() } else { error.to_string() };
+            let what =
+                if error == Errno::NOENT { "it is missing".into() } else { error.to_string() };
             damaged(path, Damage::new(name, what))
         })
     };
@@ -338,9 +340,10 @@ fn list_reader(
     back: u64,
 ) -> Result<RangeReader, ArchiveError> {
     let wrong = |what: &str| ArchiveError::damaged(&tar.path, format!("header of {name}"), what);
-    let number = manifest.completion.members.checked_sub(back).ok_or_else(|| wrong("it is missing"))?;
+    let number =
+        manifest.completion.members.checked_sub(back).ok_or_else(|| wrong("it is missing"))?;
     let mut reader = member_at(tar, number)?;
-    match read_head(&mut reader, &manifest.metadata.name) {
+    match read_head(&mut reader, &manifest.metadata.folder) {
         Ok(Parsed::Member(entry)) if entry.path.as_bytes() == name.as_bytes() => {
             reader.limit(entry.size().unwrap_or(0));
             Ok(reader)

@@ -52,7 +52,9 @@ impl Lists {
         let line = if found { ChecksumLine::parse_line(&self.line).ok() } else { None };
         match line {
             Some(line) if line.path == *path => Ok(line.sha256),
-            _ => Err(Damage::new(tree::CHECKSUMS, format!("it has no line for {path} in its place"))),
+            _ => {
+                Err(Damage::new(tree::CHECKSUMS, format!("it has no line for {path} in its place")))
+            }
         }
     }
 

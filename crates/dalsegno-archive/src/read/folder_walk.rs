@@ -177,7 +177,7 @@ impl FolderWalk<'_, '_, '_> {
 
     fn counts(&mut self, folder: &mut Folder, report: &mut ReadReport) -> Result<(), ReadError> {
         for name in [tree::ENTRIES, tree::CHECKSUMS] {
-            let size = folder.file(&tree::path(name)).and_then(|file| Ok(rustix::fs::fstat(file)?));
+            let size = folder.file(&tree::path(name)).and_then(rustix::fs::fstat);
             let size = size.map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
             report.members += 1;
             report.files += 1;
@@ -207,7 +207,7 @@ impl FolderWalk<'_, '_, '_> {
                 Ok(file) => file,
                 Err(error) => return self.missing(&entry, error),
             };
-            let found = file.metadata().map(|meta| meta.len()).unwrap_or(0);
+            let found = file.metadata().map_or(0, |meta| meta.len());
             if found != *size {
                 let what = format!("it has {found} bytes, entries.tsv says {size}");
                 self.find(Damage::new(format!("contents of {}", entry.path), what))?;
@@ -231,7 +231,7 @@ impl FolderWalk<'_, '_, '_> {
             }
             return Ok(());
         }
-        match self.other(folder, &entry) {
+        match Self::other(folder, &entry) {
             Ok(None) => {}
             Ok(Some(what)) => {
                 self.find(Damage::new(format!("member {}", entry.path), what))?;
@@ -248,7 +248,7 @@ impl FolderWalk<'_, '_, '_> {
     }
 
     /// What is wrong with a folder or a link.
-    fn other(&mut self, folder: &mut Folder, entry: &Entry) -> Result<Option<String>, Errno> {
+    fn other(folder: &mut Folder, entry: &Entry) -> Result<Option<String>, Errno> {
         let parent = folder.parent(&entry.path)?;
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         let stat = rustix::fs::statat(parent.as_fd(), entry.path.name(), flags)?;
@@ -256,8 +256,7 @@ impl FolderWalk<'_, '_, '_> {
         match &entry.kind {
             EntryKind::Directory if found == FileType::Directory => Ok(None),
             EntryKind::Symlink { target } if found == FileType::Symlink => {
-                let text =
-                    rustix::fs::readlinkat(parent.as_fd(), entry.path.name(), Vec::new())?;
+                let text = rustix::fs::readlinkat(parent.as_fd(), entry.path.name(), Vec::new())?;
                 let same = text.as_bytes() == &target[..];
                 Ok((!same).then(|| "its target is not the one in entries.tsv".to_owned()))
             }

@@ -53,6 +53,21 @@ impl Frames {
     }
 }
 
+/// Why a frame is not what was written.
+#[derive(Debug)]
+pub(crate) struct BadFrame {
+    pub(crate) what: String,
+    /// Whether it still stands for as many bytes as it should: whoever checks those otherwise may
+    /// use them.
+    pub(crate) usable: bool,
+}
+
+impl BadFrame {
+    fn lost(what: impl Into<String>) -> Self {
+        Self { what: what.into(), usable: false }
+    }
+}
+
 /// Reads one frame: its bytes against their hash, then what they stand for.
 pub(crate) fn read_frame(
     file: &std::fs::File,
@@ -61,18 +76,25 @@ pub(crate) fn read_frame(
     frame: &Frame,
     stored: &mut Vec<u8>,
     out: &mut Vec<u8>,
-) -> Result<(), String> {
+) -> Result<(), BadFrame> {
     // Lengths were bounded when the record was read.
     let plain = matches!(decoder, Decoder::Plain);
     let buffer = if plain { &mut *out } else { &mut *stored };
     buffer.resize(frame.stored as usize, 0);
-    file.read_exact_at(buffer, offset).map_err(|error| format!("it cannot be read: {error}"))?;
-    if xxhash_rust::xxh3::xxh3_64(buffer) != frame.hash {
-        return Err("its stored bytes have changed".to_owned());
+    file.read_exact_at(buffer, offset)
+        .map_err(|error| BadFrame::lost(format!("it cannot be read: {error}")))?;
+    let same = xxhash_rust::xxh3::xxh3_64(buffer) == frame.hash;
+    let decoded = if plain {
+        (frame.stored == frame.length).then_some(()).ok_or("its two lengths differ")
+    } else {
+        decoder.decode(stored, frame.length as usize, out)
+    };
+    match (same, decoded) {
+        (true, Ok(())) => Ok(()),
+        (true, Err(what)) => Err(BadFrame::lost(what)),
+        (false, decoded) => {
+            let what = "its stored bytes have changed".to_owned();
+            Err(BadFrame { what, usable: decoded.is_ok() })
+        }
     }
-    if plain {
-        let same = frame.stored == frame.length;
-        return same.then_some(()).ok_or_else(|| "its two lengths differ".to_owned());
-    }
-    decoder.decode(stored, frame.length as usize, out).map_err(str::to_owned)
 }

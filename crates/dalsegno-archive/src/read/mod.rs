@@ -5,6 +5,8 @@ mod archive;
 mod entries;
 mod folder_walk;
 mod frames;
+#[cfg(test)]
+mod hostile;
 mod member;
 mod tar_file;
 mod tar_walk;
@@ -135,7 +137,6 @@ pub struct VerifyReport {
     /// Findings that are not in `damage`, since the list is bounded.
     pub more_damage: u64,
 }
-
 
 /// Takes members as they come out.
 pub type Visit<'a> = dyn FnMut(Member<'_>) -> Result<(), Box<dyn Error + Send + Sync>> + 'a;

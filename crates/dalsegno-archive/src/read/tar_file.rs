@@ -100,6 +100,7 @@ impl TarFile {
             .and_then(|mut decoder| {
                 let (offset, frame) = (region.offset, &region.frame);
                 read_frame(&self.file, &mut decoder, offset, frame, &mut Vec::new(), &mut out)
+                    .map_err(|bad| bad.what)
             })
             .map_err(|what| Damage::new(format!("{name} at byte {}", region.offset), what))?;
         Ok(out)
@@ -173,7 +174,7 @@ impl Tables {
         let root = tar.region(&trailer.root, "root of the index")?;
         let member_chunks = trailer.members.div_ceil(MEMBERS_PER_CHUNK as u64);
         let frame_chunks = trailer.frames.div_ceil(FRAMES_PER_CHUNK as u64);
-        let chunks = member_chunks.checked_add(frame_chunks).unwrap_or(u64::MAX);
+        let chunks = member_chunks.saturating_add(frame_chunks);
         if chunks.checked_mul(RECORD as u64) != Some(root.len() as u64) {
             return Err(bad("its root has not as many records as the trailer says"));
         }
@@ -226,7 +227,10 @@ fn fits(trailer: &Trailer, length: u64) -> bool {
     } else {
         trailer.closing.end()
     };
+    // Where the trailer lies inside the index there is no closing frame.
+    let none = crate::codec::frame_of(b"", 0);
     trailer.file_len == length
+        && (trailer.form != Form::Tar || trailer.closing.frame == none)
         && trailer.manifest.end().is_some_and(|end| end <= trailer.root.offset)
         && after_root == Some(trailer.closing.offset)
         && closing.and_then(|end| end.checked_add(tail_len(trailer.form) as u64)) == Some(length)
@@ -326,7 +330,9 @@ fn read_up_to(file: &File, out: &mut [u8], offset: u64) -> io::Result<usize> {
     Ok(found)
 }
 
-/// Reads a range of the tar, decompressing only the frames it touches.
+/// Reads a range of the tar, decompressing only the frames it touches. Whoever reads it checks what
+/// comes against a SHA-256 or a list: a frame whose stored bytes have changed is used all the same
+/// where it still can be, so that damage elsewhere in it hides nothing.
 pub(crate) struct RangeReader {
     tar: Arc<TarFile>,
     decoder: Decoder,
@@ -360,11 +366,14 @@ impl RangeReader {
         let file = &self.tar.file;
         self.start = start;
         let frame: Frame = frame;
-        read_frame(file, &mut self.decoder, offset, &frame, &mut self.stored, &mut self.frame)
-            .map_err(|what| {
+        match read_frame(file, &mut self.decoder, offset, &frame, &mut self.stored, &mut self.frame)
+        {
+            Err(bad) if !bad.usable => {
                 self.frame.clear();
-                invalid(format!("frame {index} at byte {offset}: {what}"))
-            })
+                Err(invalid(format!("frame {index} at byte {offset}: {}", bad.what)))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -109,7 +109,7 @@ impl TarWalk<'_, '_> {
     }
 
     fn members(&mut self, moving: &mut Moving<'_, '_>, members: u64) -> Result<(), ReadError> {
-        let top = self.manifest.metadata.name.clone();
+        let top = self.manifest.metadata.folder.clone();
         match read_head(&mut moving.stream, &top) {
             Ok(Parsed::Top(mtime)) => moving.mtime = mtime,
             Ok(Parsed::Member(_)) => {
@@ -138,10 +138,8 @@ impl TarWalk<'_, '_> {
         self.index(moving, &top, at)?;
         let completion = &self.manifest.completion;
         if moving.bytes != completion.bytes {
-            let what = format!(
-                "it announces {} bytes, its files have {}",
-                completion.bytes, moving.bytes
-            );
+            let what =
+                format!("it announces {} bytes, its files have {}", completion.bytes, moving.bytes);
             self.find(Damage::new(tree::COMPLETE, what))?;
         }
         Ok(())
@@ -198,7 +196,7 @@ impl TarWalk<'_, '_> {
             }
             Err(error) => error.to_string(),
         };
-        let lost = !moving.stream.damage.is_empty();
+        let lost = at < moving.stream.lost_until;
         self.settle(moving)?;
         let what = if lost { "it lies in a damaged frame".to_owned() } else { what };
         self.find(Damage::new(&subject, what))?;
@@ -243,7 +241,8 @@ impl TarWalk<'_, '_> {
         }
         let ours = entry.path.as_bytes() == tree::RESTORE_SH.as_bytes();
         let allowed = if ours {
-            let expected = Entry { mode: 0o700, ..expected_control(tree::RESTORE_SH, &entry, moving.mtime) };
+            let expected =
+                Entry { mode: 0o700, ..expected_control(tree::RESTORE_SH, &entry, moving.mtime) };
             let right = entry == expected;
             right.then_some(()).ok_or("its header is not the one a writer gives it")
         } else {
@@ -390,12 +389,7 @@ impl TarWalk<'_, '_> {
     }
 
     /// The head of the index, which ends the frames of the frame table.
-    fn index(
-        &mut self,
-        moving: &mut Moving<'_, '_>,
-        top: &str,
-        at: u64,
-    ) -> Result<(), ReadError> {
+    fn index(&mut self, moving: &mut Moving<'_, '_>, top: &str, at: u64) -> Result<(), ReadError> {
         let trailer = &self.tar.trailer;
         let Ok(entry) = self.head(moving, top, tree::INDEX, (at, at))? else { return Ok(()) };
         let expected = expected_control(tree::INDEX, &entry, moving.mtime);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dalsegno_format::{Form, Manifest};
 
-use super::archive::{Archive, damaged, manifest_from};
+use super::archive::{Archive, manifest_from};
 use super::tar_file::TarFile;
 use super::walk::Findings;
 use super::{Check, ReadError, ReadReport, VerifyReport, Watch};
@@ -90,7 +90,7 @@ fn without_end(
         other => return Err(other),
     };
     findings.add(path, damage)?;
-    let meta = std::fs::metadata(path).map_err(|error| damaged_or_gone(path, error))?;
+    let meta = std::fs::metadata(path).map_err(ArchiveError::io("read", path))?;
     Ok(VerifyReport {
         form: form_of(path, meta.is_dir()),
         manifest: None::<Manifest>,
@@ -101,10 +101,6 @@ fn without_end(
         damage: findings.list,
         more_damage: findings.more,
     })
-}
-
-fn damaged_or_gone(path: &Path, error: std::io::Error) -> ArchiveError {
-    damaged(path, Damage::new("file", error.to_string()))
 }
 
 /// The form by name: of a file whose end is gone it is only shown.

@@ -139,8 +139,7 @@ pub(crate) fn visit_file(
     let visited = visit(Member { entry: entry.clone(), content: handed });
     let wrong = content.drain();
     if wrong.is_ok() {
-        visited
-            .map_err(|source| ReadError::Visit { path: entry.path.clone(), source })?;
+        visited.map_err(|source| ReadError::Visit { path: entry.path.clone(), source })?;
     }
     Ok(wrong)
 }

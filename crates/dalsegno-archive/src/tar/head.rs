@@ -99,8 +99,7 @@ fn named_head(out: &mut Vec<u8>, top: &str, name: &[u8], entry: &Entry) {
         out.resize(out.len() + padding(length), 0);
     }
     let mode = entry.mode;
-    let fields =
-        Fields { name: field_name, tag, mode, uid, gid, size, mtime, link, user, group };
+    let fields = Fields { name: field_name, tag, mode, uid, gid, size, mtime, link, user, group };
     ustar(out, &fields);
     out.extend_from_slice(&map);
 }
@@ -237,7 +236,9 @@ mod tests {
 
     #[test]
     fn a_record_counts_its_own_digits() {
-        for (value, expected) in [(1, "6 k=x\n".len()), (93, 99), (94, 101), (992, 999), (993, 1001)] {
+        for (value, expected) in
+            [(1, "6 k=x\n".len()), (93, 99), (94, 101), (992, 999), (993, 1001)]
+        {
             let mut pax = Vec::new();
             record(&mut pax, "k", &vec![b'x'; value]);
             assert_eq!(pax.len(), expected, "{value}");

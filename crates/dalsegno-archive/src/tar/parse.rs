@@ -147,7 +147,10 @@ fn below(top: &str, name: &[u8]) -> Result<TreePath, HeadError> {
         .and_then(|rest| rest.strip_prefix(b"/"))
         .ok_or_else(|| {
             let shown = String::from_utf8_lossy(&name[..name.len().min(200)]);
-            HeadError::Path(format!("`{}` lies outside the backup's folder", shown.escape_default()))
+            HeadError::Path(format!(
+                "`{}` lies outside the backup's folder",
+                shown.escape_default()
+            ))
         })?;
     TreePath::new(rest).map_err(|error| HeadError::Path(error.to_string()))
 }
@@ -375,7 +378,8 @@ mod tests {
         let plain = entry(b"files/x", EntryKind::File { size: 7, extents: None });
         let plain = Entry { mtime: Timestamp::default(), uid: 0, ..plain };
         let plain = Entry { user: String::new(), group: String::new(), ..plain };
-        for name in ["/etc/passwd", "top/../etc", "../x", "other/x", "top/a//b", "top/./a", "topx/a"]
+        for name in
+            ["/etc/passwd", "top/../etc", "../x", "other/x", "top/a//b", "top/./a", "topx/a"]
         {
             let mut bytes = Vec::new();
             super::super::head::named_head_for_tests(&mut bytes, name.as_bytes(), &plain);

@@ -83,7 +83,8 @@ impl FolderSink {
         let failed = |error: rustix::io::Errno| ArchiveError::io("create", path)(error.into());
         rustix::fs::mkdir(path, Mode::RWXU).map_err(failed)?;
         let folder = Folder::open(path).map_err(failed)?;
-        rustix::fs::fchmod(folder.root(), Mode::from_raw_mode(options.file_mode)).map_err(failed)?;
+        rustix::fs::fchmod(folder.root(), Mode::from_raw_mode(options.file_mode))
+            .map_err(failed)?;
         let workers = options.workers.max(1);
         let shared = Arc::new(Shared::default());
         let (jobs, queue) = bounded::<Job>(workers * 2);
@@ -357,12 +358,10 @@ fn perform(root: &Path, job: Job, back: &Sender<Vec<u8>>) -> Result<(), ArchiveE
 }
 
 fn create_file(root: &Path, path: &TreePath, parent: &OwnedFd) -> Result<File, ArchiveError> {
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
-    let fd = rustix::fs::openat(parent.as_fd(), path.name(), flags, mode).map_err(|error| {
-        ArchiveError::io("create", &full_path(root, path))(error.into())
-    })?;
+    let fd = rustix::fs::openat(parent.as_fd(), path.name(), flags, mode)
+        .map_err(|error| ArchiveError::io("create", &full_path(root, path))(error.into()))?;
     Ok(File::from(fd))
 }
 

@@ -9,9 +9,7 @@ mod tree_writer;
 use std::io::Read;
 use std::path::PathBuf;
 
-use dalsegno_format::{
-    Entry, EntryKind, Form, ListDigests, Manifest, Sha256, Timestamp, tree,
-};
+use dalsegno_format::{Entry, EntryKind, Form, ListDigests, Manifest, Sha256, Timestamp, tree};
 
 pub use tree_writer::{Mark, TreeWriter};
 

@@ -98,7 +98,8 @@ pub(crate) struct PanicGuard(pub(crate) Arc<Shared>);
 impl Drop for PanicGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.fail(ArchiveError::Sequence { reason: "a writing thread has ended unexpectedly" });
+            self.0
+                .fail(ArchiveError::Sequence { reason: "a writing thread has ended unexpectedly" });
         }
     }
 }
@@ -143,7 +144,8 @@ impl Pipeline {
         }
         let threads = (0..workers)
             .map(|_| {
-                let encoder = Encoder::new(form, level).map_err(ArchiveError::io("compress", path))?;
+                let encoder =
+                    Encoder::new(form, level).map_err(ArchiveError::io("compress", path))?;
                 let (queue, done) = (job_queue.clone(), to_writer.clone());
                 let guard = PanicGuard(Arc::clone(&shared));
                 Ok(std::thread::spawn(move || work(encoder, &queue, &done, &guard)))

@@ -173,12 +173,8 @@ impl TarSink {
             buffer: Vec::new(),
         };
         let index = IndexSize::new(self.form, manifest, &self.members, tail.output.frames.len())?;
-        let entry = control(
-            tree::INDEX,
-            EntryKind::File { size: index.size, extents: None },
-            0o600,
-            mtime,
-        );
+        let entry =
+            control(tree::INDEX, EntryKind::File { size: index.size, extents: None }, 0o600, mtime);
         let mut bytes = Vec::new();
         head(&mut bytes, &self.top, &entry);
         let tar_len = at + bytes.len() as u64 + index.size + 2 * BLOCK as u64;
@@ -222,7 +218,9 @@ impl IndexSize {
         let frame_chunks = frames.div_ceil(FRAMES_PER_CHUNK) as u64;
         let root = (member_chunks + frame_chunks) * RECORD as u64;
         if manifest.len() > MAX_FRAME || root > MAX_FRAME as u64 {
-            return Err(ArchiveError::Sequence { reason: "the manifest or the index is too large" });
+            return Err(ArchiveError::Sequence {
+                reason: "the manifest or the index is too large",
+            });
         }
         let used = manifest.len() as u64 + members.len() + (frames * RECORD) as u64 + root;
         let padding = padding(used);
@@ -288,7 +286,9 @@ impl Tail {
         let frames = std::mem::take(&mut self.output.frames);
         for some in frames.chunks(FRAMES_PER_CHUNK) {
             chunk.clear();
-            some.iter().for_each(|frame| chunk.extend_from_slice(&frame_record(frame)));
+            for frame in some {
+                chunk.extend_from_slice(&frame_record(frame));
+            }
             digest.update(&chunk);
             root.extend_from_slice(&frame_record(&self.frame(&chunk)?.frame));
         }

@@ -1,13 +1,15 @@
 //! Trees to write and ways to look at them.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test uses its part")]
+#![allow(unreachable_pub, reason = "shared by several tests")]
+#![allow(clippy::unwrap_used, reason = "tests end where something is not as expected")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dalsegno_archive::{
-    Archive, ArchiveError, Check, Closing, Content, MemberContent, Progress, ReadError,
-    ReadReport, TreeWriter, VerifyReport, Watch, WriteOptions, Written, restore_script,
+    Archive, ArchiveError, Check, Closing, Content, MemberContent, Progress, ReadError, ReadReport,
+    TreeWriter, VerifyReport, Watch, WriteOptions, Written, restore_script,
 };
 use dalsegno_format::{
     BackupId, Completion, Entry, EntryKind, Extent, Form, Metadata, Outcome, Timestamp, TreePath,
@@ -111,8 +113,11 @@ pub fn noise(length: usize, seed: u64) -> Vec<u8> {
 /// Every kind of member and of name.
 pub fn odd_tree() -> Vec<Sample> {
     let long = [b"files/long/".to_vec(), vec![b'n'; 240]].concat();
-    let deep: Vec<Vec<u8>> =
-        (1..=12).map(|n| format!("files/deep{}", "/a-folder-with-a-name-of-some-length".repeat(n)).into_bytes()).collect();
+    let deep: Vec<Vec<u8>> = (1..=12)
+        .map(|n| {
+            format!("files/deep{}", "/a-folder-with-a-name-of-some-length".repeat(n)).into_bytes()
+        })
+        .collect();
     let mut out = vec![
         folder("database"),
         folder("database/default"),
@@ -148,16 +153,17 @@ pub fn odd_tree() -> Vec<Sample> {
         data: vec![],
     };
     out.push(hard("files/z/other-name", "files/z/noise.bin"));
-    let extents = vec![
-        Extent { offset: 4096, length: 4096 },
-        Extent { offset: 1 << 20, length: 8192 },
-    ];
+    let extents =
+        vec![Extent { offset: 4096, length: 4096 }, Extent { offset: 1 << 20, length: 8192 }];
     let kind = EntryKind::File { size: 3 << 20, extents: Some(extents) };
     out.push(Sample { entry: entry("files/z/sparse", kind, 0o600), data: noise(12_288, 4) });
     let kind = EntryKind::File { size: 1 << 20, extents: Some(vec![]) };
     out.push(Sample { entry: entry("files/z/sparse-all-hole", kind, 0o600), data: vec![] });
     out.push(soft("files/z/to-dangling", b"nowhere\n\xff"));
-    out.push(soft("files/z/to-long", &long[6..].iter().copied().cycle().take(150).collect::<Vec<_>>()));
+    out.push(soft(
+        "files/z/to-long",
+        &long[6..].iter().copied().cycle().take(150).collect::<Vec<_>>(),
+    ));
     out.push(soft("files/z/to-parent", b"../text.csv"));
     out.extend([
         folder("storages"),
@@ -168,8 +174,12 @@ pub fn odd_tree() -> Vec<Sample> {
     out.sort_by(|a, b| a.entry.path.cmp(&b.entry.path));
     for sample in &mut out {
         match sample.entry.path.as_bytes() {
-            b"storages/private/old" => sample.entry.mtime = Timestamp { secs: -2, nanos: 999_999_999 },
-            b"storages/private/whole-second" => sample.entry.mtime = Timestamp { secs: 7, nanos: 0 },
+            b"storages/private/old" => {
+                sample.entry.mtime = Timestamp { secs: -2, nanos: 999_999_999 }
+            }
+            b"storages/private/whole-second" => {
+                sample.entry.mtime = Timestamp { secs: 7, nanos: 0 }
+            }
             b"files/z/noise.bin" | b"files/z/other-name" => sample.entry.mode = 0o640,
             b"files/empty-folder" => sample.entry.mode = 0o2775,
             b"files/-rf" => sample.entry.mode = 0o400,

@@ -116,17 +116,22 @@ pub(super) fn captured(manifest: &Manifest) -> String {
         sheet.row("fixtures", counted(fixtures.files, "file", "files"));
     }
     if let Some(references) = &completion.references {
-        sheet.row(
-            "references",
-            format!(
-                "{} named by rows: {} missing, {} orphaned",
-                counted(references.referenced, "file", "files"),
-                count(references.missing),
-                count(references.orphaned)
-            ),
+        let mut line = format!(
+            "{} named by rows: {} missing, {} orphaned",
+            counted(references.referenced, "file", "files"),
+            count(references.missing),
+            count(references.orphaned)
         );
+        if references.left_out > 0 {
+            let _ = write!(line, ", {} left out by rule", count(references.left_out));
+        }
+        sheet.row("references", line);
     }
+    let listed = |subject: &str| completion.problems.iter().any(|p| p.subject == subject);
     for left_out in &manifest.metadata.left_out {
+        if listed(&format!("{} {}", left_out.what, left_out.name)) {
+            continue;
+        }
         sheet.row("left out", format!("{} {}: {}", left_out.what, left_out.name, left_out.reason));
     }
     for warning in &completion.warnings {

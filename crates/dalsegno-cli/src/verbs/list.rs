@@ -32,7 +32,11 @@ pub(super) fn list(invocation: &Invocation, args: &ListArgs) -> Result<ExitCode,
         format!("No backups in {}. `dalsegno backup` makes one.\n", shown.join(", "))
     } else {
         let rows: Vec<Vec<String>> = backups.iter().map(listed_row).collect();
-        table(&["name", "made (UTC)", "type", "size", "rows", "files", "state", "id"], &rows, &[3, 4, 5])
+        table(
+            &["name", "made (UTC)", "type", "size", "rows", "files", "state", "id"],
+            &rows,
+            &[3, 4, 5],
+        )
     };
     invocation.face.answer("list", value, &text);
     Ok(ExitCode::SUCCESS)
@@ -71,7 +75,8 @@ fn listed_row(listed: &Listed) -> Vec<String> {
         return row;
     };
     let (metadata, completion) = (&peek.manifest.metadata, &peek.manifest.completion);
-    let rows: u64 = completion.databases.values().map(dalsegno_format::DatabaseCompletion::rows).sum();
+    let rows: u64 =
+        completion.databases.values().map(dalsegno_format::DatabaseCompletion::rows).sum();
     let files: u64 = completion.storages.values().map(|s| s.files).sum();
     let mut name = metadata.name.clone();
     if name != listed.file_name() {
@@ -107,9 +112,25 @@ pub(super) fn show(invocation: &Invocation, args: &ShowArgs) -> Result<ExitCode,
     let completion = &peek.manifest.completion;
     let mut sheet = Sheet::default();
     sheet.row("path", path.display().to_string());
-    sheet.row("form", format!("{}, {} stored of {}", peek.form.name(), ByteSize(peek.stored_bytes), ByteSize(completion.bytes)));
+    sheet.row(
+        "form",
+        format!(
+            "{}, {} stored of {}",
+            peek.form.name(),
+            ByteSize(peek.stored_bytes),
+            ByteSize(completion.bytes)
+        ),
+    );
     sheet.row("state", completion.outcome.name());
-    sheet.row("made", format!("{} ({}), in {}", metadata.backup_timestamp, metadata.time_zone, duration(std::time::Duration::from_millis(completion.duration_ms))));
+    sheet.row(
+        "made",
+        format!(
+            "{} ({}), in {}",
+            metadata.backup_timestamp,
+            metadata.time_zone,
+            duration(std::time::Duration::from_millis(completion.duration_ms))
+        ),
+    );
     sheet.row("project", format!("{} on {}", metadata.project.name, metadata.host.name));
     let django = metadata.django_version.as_deref().unwrap_or("none");
     sheet.row("versions", format!("Dalsegno {}, Django {django}", metadata.versions.dalsegno));
@@ -135,7 +156,12 @@ fn tables(manifest: &dalsegno_format::Manifest) -> String {
     for (alias, database) in &manifest.completion.databases {
         for table in &database.tables {
             let counted = table.rows.map_or_else(|| "-".to_owned(), count);
-            rows.push(vec![alias.clone(), table.name.clone(), counted, table.note.clone().unwrap_or_default()]);
+            rows.push(vec![
+                alias.clone(),
+                table.name.clone(),
+                counted,
+                table.note.clone().unwrap_or_default(),
+            ]);
         }
     }
     table(&["database", "table", "rows", ""], &rows, &[2])

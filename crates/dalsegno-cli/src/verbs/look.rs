@@ -16,9 +16,13 @@ use crate::face::say;
 use crate::sheet::{count, table};
 use crate::watch::Watcher;
 
-pub(super) fn contents(invocation: &Invocation, args: &ContentsArgs) -> Result<ExitCode, EngineError> {
+pub(super) fn contents(
+    invocation: &Invocation,
+    args: &ContentsArgs,
+) -> Result<ExitCode, EngineError> {
     let source = invocation.backup(&args.source)?;
-    let path = args.path.as_deref().map(|p| tree_path(std::ffi::OsStr::new(p).as_bytes())).transpose()?;
+    let path =
+        args.path.as_deref().map(|p| tree_path(std::ffi::OsStr::new(p).as_bytes())).transpose()?;
     let json = invocation.face.json();
     let shown = dalsegno_engine::contents(&source, path.as_ref(), &mut |entry, sha256| {
         if json {
@@ -61,9 +65,10 @@ fn line(entry: &Entry) -> String {
         }
         EntryKind::HardLink { target } => ('h', "-".to_owned(), format!(" = {target}")),
     };
-    let when = jiff::Timestamp::new(entry.mtime.secs, i32::try_from(entry.mtime.nanos).unwrap_or(0))
-        .map(|t| t.strftime("%Y-%m-%d %H:%M:%S").to_string())
-        .unwrap_or_default();
+    let when =
+        jiff::Timestamp::new(entry.mtime.secs, i32::try_from(entry.mtime.nanos).unwrap_or(0))
+            .map(|t| t.strftime("%Y-%m-%d %H:%M:%S").to_string())
+            .unwrap_or_default();
     format!("{tag} {:04o} {size:>11} {when} {}{target}\n", entry.mode, entry.path)
 }
 
@@ -76,17 +81,22 @@ pub(super) fn get(invocation: &Invocation, args: &GetArgs) -> Result<ExitCode, E
         watcher.finish();
         let size = size?;
         let text = format!("{path}: {} written to {}\n", ByteSize(size), output.display());
-        invocation.face.report("get", json!({ "path": path.to_string(), "output": output, "bytes": size }), &text);
+        invocation.face.report(
+            "get",
+            json!({ "path": path.to_string(), "output": output, "bytes": size }),
+            &text,
+        );
         return Ok(ExitCode::SUCCESS);
     }
     if invocation.face.json() {
         return Err(EngineError::Request {
-            problem: "`get` writes the file itself to standard output, which `--format json` takes".to_owned(),
+            problem: "`get` writes the file itself to standard output, which `--format json` takes"
+                .to_owned(),
             hint: Some("Give `--output FILE`.".to_owned()),
         });
     }
     let mut out = io::stdout().lock();
-    if out.is_terminal() && !args.path.ends_with(".json") && !args.path.ends_with(".txt") {
+    if out.is_terminal() && !is_text(&args.path) {
         let hint = "Give `--output FILE`, or redirect standard output.".to_owned();
         let problem = "the file may hold bytes that upset a terminal".to_owned();
         return Err(EngineError::Request { problem, hint: Some(hint) });
@@ -100,6 +110,12 @@ pub(super) fn get(invocation: &Invocation, args: &GetArgs) -> Result<ExitCode, E
     dalsegno_engine::get(&source, &path, &mut out, run)?;
     out.flush().map_err(|e| EngineError::io("write", Path::new("standard output"), e))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a file's name promises text a terminal can show.
+fn is_text(path: &str) -> bool {
+    let extension = Path::new(path).extension().and_then(|e| e.to_str()).unwrap_or_default();
+    ["json", "txt", "csv", "tsv", "sh", "sha256", "md"].contains(&extension)
 }
 
 pub(super) fn diff(invocation: &Invocation, args: &DiffArgs) -> Result<ExitCode, EngineError> {

@@ -31,11 +31,16 @@ pub(super) fn restore(invocation: &Invocation, args: RestoreArgs) -> Result<Exit
     let plan = plan?;
     if request.dry_run {
         let text = format!("{}Nothing was changed.\n", plan_text(&plan));
-        invocation.face.answer("restore", json!({ "dry_run": true, "plan": plan_json(&plan) }), &text);
+        invocation.face.answer(
+            "restore",
+            json!({ "dry_run": true, "plan": plan_json(&plan) }),
+            &text,
+        );
         return Ok(ExitCode::SUCCESS);
     }
     if !force {
-        let question = format!("{}Restore it into project {}?", plan_text(&plan), site.identity().name);
+        let question =
+            format!("{}Restore it into project {}?", plan_text(&plan), site.identity().name);
         invocation.face.confirm(&question, "the restore")?;
     }
     let started = Instant::now();
@@ -154,7 +159,8 @@ fn plan_text(plan: &RestorePlan) -> String {
             (&changes.unchanged, "look the same"),
         ] {
             if tally.count > 0 {
-                let _ = writeln!(out, "    {} {what} ({})", count(tally.count), ByteSize(tally.bytes));
+                let _ =
+                    writeln!(out, "    {} {what} ({})", count(tally.count), ByteSize(tally.bytes));
             }
         }
     }
@@ -231,9 +237,16 @@ fn report_text(plan: &RestorePlan, report: &RestoreReport) -> String {
         let _ = writeln!(out, "  backup of what was there before: {}", pre_backup.display());
     }
     let id = report.id;
-    let _ = writeln!(
-        out,
-        "  The old data are kept: `dalsegno rollback {id}` puts them back, `dalsegno discard {id}` drops them."
-    );
+    let _ = if report.record.keeps().is_empty() {
+        writeln!(
+            out,
+            "  Nothing was replaced; `dalsegno rollback {id}` takes out what was restored."
+        )
+    } else {
+        writeln!(
+            out,
+            "  The old data are kept: `dalsegno rollback {id}` puts them back, `dalsegno discard {id}` drops them."
+        )
+    };
     out
 }

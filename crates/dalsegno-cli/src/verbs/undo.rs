@@ -11,13 +11,19 @@ use super::Invocation;
 use crate::args::{DeleteArgs, DiscardArgs, RollbackArgs};
 use crate::watch::Watcher;
 
-pub(super) fn rollback(invocation: &Invocation, args: &RollbackArgs) -> Result<ExitCode, EngineError> {
+pub(super) fn rollback(
+    invocation: &Invocation,
+    args: &RollbackArgs,
+) -> Result<ExitCode, EngineError> {
     let site = invocation.site()?;
     let record = find_restore(&site, &args.restore)?;
     if !args.force {
         let question = format!(
             "Roll back restore {} of {} ({})?\nThe site gets back what it had before:\n{}",
-            record.id, record.backup_name, record.started_at, places(&record)
+            record.id,
+            record.backup_name,
+            record.started_at,
+            places(&record)
         );
         invocation.face.confirm(&question, "the rollback")?;
     }
@@ -25,25 +31,32 @@ pub(super) fn rollback(invocation: &Invocation, args: &RollbackArgs) -> Result<E
     let done = dalsegno_engine::rollback(&site, record, args.force, invocation.run(&watcher));
     watcher.finish();
     let done = done?;
-    let mut text = format!("Restore {} is rolled back: the site has its old data.\n", done.record.id);
+    let mut text =
+        format!("Restore {} is rolled back: the site has its old data.\n", done.record.id);
     for path in &done.present {
         let _ = writeln!(text, "  what was written since is kept in {}", path.display());
     }
     if !done.present.is_empty() {
         let _ = writeln!(text, "  `dalsegno discard {}` drops it", done.record.id);
     }
-    let value = json!({ "restore": done.record.id, "state": done.record.state, "present": done.present });
+    let value =
+        json!({ "restore": done.record.id, "state": done.record.state, "present": done.present });
     invocation.face.report("rollback", value, &text);
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn discard(invocation: &Invocation, args: &DiscardArgs) -> Result<ExitCode, EngineError> {
+pub(super) fn discard(
+    invocation: &Invocation,
+    args: &DiscardArgs,
+) -> Result<ExitCode, EngineError> {
     let site = invocation.site()?;
     let record = find_restore(&site, &args.restore)?;
     if !args.force {
         let question = format!(
             "Drop what restore {} of {} kept?\nIt cannot be rolled back afterwards:\n{}",
-            record.id, record.backup_name, places(&record)
+            record.id,
+            record.backup_name,
+            places(&record)
         );
         invocation.face.confirm(&question, "dropping the old data")?;
     }
@@ -55,7 +68,8 @@ pub(super) fn discard(invocation: &Invocation, args: &DiscardArgs) -> Result<Exi
     for path in &done.removed {
         let _ = writeln!(text, "  {}", path.display());
     }
-    let value = json!({ "restore": done.record.id, "state": done.record.state, "removed": done.removed });
+    let value =
+        json!({ "restore": done.record.id, "state": done.record.state, "removed": done.removed });
     invocation.face.report("discard", value, &text);
     Ok(ExitCode::SUCCESS)
 }
@@ -74,11 +88,16 @@ fn places(record: &RestoreRecord) -> String {
 pub(super) fn delete(invocation: &Invocation, args: &DeleteArgs) -> Result<ExitCode, EngineError> {
     let path = invocation.backup(&args.source)?;
     let known = Archive::peek(&path).map(|peek| {
-        format!("made {}, {}", peek.manifest.metadata.created_at, peek.manifest.completion.outcome.name())
+        format!(
+            "made {}, {}",
+            peek.manifest.metadata.created_at,
+            peek.manifest.completion.outcome.name()
+        )
     });
     if !args.force {
         let known = known.unwrap_or_else(|error| format!("unreadable: {error}"));
-        let question = format!("Delete the backup {} ({known})?\nIt cannot be brought back.", path.display());
+        let question =
+            format!("Delete the backup {} ({known})?\nIt cannot be brought back.", path.display());
         invocation.face.confirm(&question, "deleting the backup")?;
     }
     let removed = dalsegno_engine::delete(&path)?;

@@ -70,11 +70,19 @@ fn deep_text(verified: &Verified) -> String {
     let mut text = String::new();
     for (alias, check) in verified.deep.iter().flat_map(|deep| &deep.databases) {
         let rows: u64 = check.report.tables.iter().filter_map(|t| t.rows).sum();
-        let _ = writeln!(text, "  database {alias}: {} hashed, structure sound", counted(rows, "row", "rows"));
+        let _ = writeln!(
+            text,
+            "  database {alias}: {} hashed, structure sound",
+            counted(rows, "row", "rows")
+        );
         match check.report.foreign_key_violations {
             Some(0) => {}
             Some(n) => {
-                let _ = writeln!(text, "    {} rows point at rows that do not exist (as on the live site)", count(n));
+                let _ = writeln!(
+                    text,
+                    "    {} rows point at rows that do not exist (as on the live site)",
+                    count(n)
+                );
             }
             None => text.push_str("    foreign keys could not be judged\n"),
         }

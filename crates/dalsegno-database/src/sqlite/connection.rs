@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -92,29 +92,47 @@ pub(super) fn open_live(path: &Path, timeout: Duration) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Waits for locks up to `budget` over the life of the connection, not for each lock anew; the flag
-/// is raised when it is used up.
+/// How long a connection has waited for locks.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    waited_us: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Patience {
+    /// Whether the budget is used up, and the library was told so.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Grants the whole budget again.
+    pub(super) fn renew(&self) {
+        self.waited_us.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Waits for locks up to `budget` in all until renewed, not for each lock anew.
 ///
 /// It asks far more often than the library's own handler, which sleeps up to 100 ms: a site that
 /// commits without a pause leaves gaps of a millisecond.
 pub(super) fn be_patient(
     connection: &mut Connection,
     budget: Duration,
-) -> rusqlite::Result<Arc<AtomicBool>> {
-    let gave_up = Arc::new(AtomicBool::new(false));
-    let signal = Arc::clone(&gave_up);
-    let mut waited = Duration::ZERO;
+) -> rusqlite::Result<Arc<Patience>> {
+    let patience = Arc::new(Patience::default());
+    let mine = Arc::clone(&patience);
     connection.busy_handler(Some(move |_| {
-        let start = Instant::now();
-        if waited >= budget {
-            signal.store(true, Ordering::Relaxed);
+        if u128::from(mine.waited_us.load(Ordering::Relaxed)) >= budget.as_micros() {
+            mine.over.store(true, Ordering::Relaxed);
             return false;
         }
+        let start = Instant::now();
         sleep(Duration::from_millis(1));
-        waited += start.elapsed();
+        let paused = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        mine.waited_us.fetch_add(paused, Ordering::Relaxed);
         true
     }))?;
-    Ok(gave_up)
+    Ok(patience)
 }
 
 /// Opens a private copy for reading, without locks and sidecars whatever its journal mode.

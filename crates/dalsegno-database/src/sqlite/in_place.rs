@@ -1,21 +1,19 @@
-use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Write};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rusqlite::{Connection, MAIN_DB, params};
 
-use super::connection::{be_patient, journal_mode, open_live, set_cache};
-use super::content::Fingerprint;
+use super::connection::{Patience, be_patient, journal_mode, open_live, set_cache};
 use super::error::{failed, locked};
-use super::header::{self, HEADER, Header};
-use super::pages::{Pages, live_header};
+use super::header::{self, Header};
+use super::pages::live_header;
 use super::plan::difference;
-use super::staging::{Image, read_full};
-use super::target::{create_new, dress, remove, sync_folder};
+use super::staging::Image;
+use super::survey::{Survey, Surveyor};
+use super::target::remove;
 use crate::{DatabaseError, Result, Watch};
 
 const ACTION: &str = "restore into";
@@ -40,24 +38,16 @@ pub(super) struct InPlace<'s> {
 /// What was done.
 pub(super) struct Written {
     pub(super) pages_changed: u64,
-    /// [`Fingerprint`] of the old database.
+    /// Digest of the old database, as in [`Image::content`].
     pub(super) before: String,
-}
-
-/// What the first pass over the old pages found.
-struct Survey {
-    old_pages: u32,
-    /// One bit for each old page: whether the new one differs.
-    changed: Vec<u64>,
-    before: String,
 }
 
 impl InPlace<'_> {
     /// Nothing has changed, and no kept copy stays, unless this returns `Ok`.
     ///
-    /// The old pages are copied out and synced inside the writing transaction, so no commit falls
-    /// between the kept copy and the switch; readers of a rollback-journal database go on until
-    /// the first page is written.
+    /// The old pages are copied out beforehand, and inside the writing transaction the copy is made
+    /// true and durable, so no commit falls between it and the switch. Readers of a rollback-journal
+    /// database go on until the first pages are written.
     pub(super) fn run(&self, watch: &mut dyn Watch) -> Result<Written> {
         let mut unsure = false;
         let done = self.try_run(watch, &mut unsure);
@@ -74,16 +64,22 @@ impl InPlace<'_> {
 
     /// `unsure` is set if COMMIT failed and nobody can tell whether it did.
     fn try_run(&self, watch: &mut dyn Watch, unsure: &mut bool) -> Result<Written> {
-        let (connection, gave_up) = self.open()?;
+        let (connection, patience) = self.open()?;
+        let surveyor = Surveyor { live: self.live, image: self.image, keep: self.keep.as_ref() };
+        let ahead = match live_header(&connection, self.live)? {
+            Some(old) => {
+                self.same_shape(&old)?;
+                surveyor.ahead(&connection, &patience, watch)?
+            }
+            None => surveyor.ahead(&connection, &patience, watch)?,
+        };
+        patience.renew();
         let sql = |sql: &str| connection.execute_batch(sql).map_err(failed(ACTION, self.live));
         sql("BEGIN IMMEDIATE")?;
         let old = live_header(&connection, self.live)?
             .ok_or_else(|| DatabaseError::NotADatabase { path: self.live.to_owned() })?;
-        if let Some(reason) = difference(&old, &self.image.header) {
-            let change = format!("{reason:?}");
-            return Err(DatabaseError::Moved { path: self.live.to_owned(), change });
-        }
-        let survey = self.survey(&connection, watch)?;
+        self.same_shape(&old)?;
+        let survey = surveyor.settle(&connection, ahead, watch)?;
         if self.expect.is_some_and(|expected| expected != survey.before) {
             return Err(DatabaseError::ChangedSince { path: self.live.to_owned() });
         }
@@ -91,7 +87,7 @@ impl InPlace<'_> {
             // COMMIT would vacuum by the old file's pointer map; page 1 is overwritten below.
             sql("PRAGMA auto_vacuum = incremental")?;
         }
-        let pages_changed = self.write(&connection, &survey, &gave_up, watch)?;
+        let pages_changed = self.write(&connection, &survey, &patience, watch)?;
         self.write_first(&connection, &survey, &old)?;
         if let Err(error) = sql("COMMIT") {
             let _ = connection.execute_batch("ROLLBACK");
@@ -108,9 +104,20 @@ impl InPlace<'_> {
         Ok(Written { pages_changed, before: survey.before })
     }
 
-    fn open(&self) -> Result<(Connection, Arc<AtomicBool>)> {
+    /// Pages can only be written over pages of the same size.
+    fn same_shape(&self, old: &Header) -> Result<()> {
+        match difference(old, &self.image.header) {
+            None => Ok(()),
+            Some(reason) => Err(DatabaseError::Moved {
+                path: self.live.to_owned(),
+                change: format!("{reason:?}"),
+            }),
+        }
+    }
+
+    fn open(&self) -> Result<(Connection, Arc<Patience>)> {
         let mut connection = open_live(self.live, self.busy_timeout)?;
-        let gave_up = be_patient(&mut connection, self.busy_timeout)
+        let patience = be_patient(&mut connection, self.busy_timeout)
             .map_err(failed(ACTION, self.live))?;
         if connection.is_readonly(MAIN_DB).map_err(failed(ACTION, self.live))? {
             return Err(DatabaseError::ReadOnly { path: self.live.to_owned() });
@@ -122,52 +129,7 @@ impl InPlace<'_> {
         set("synchronous", "EXTRA")?;
         // Matters for a live file of no bytes only; any other has its page size.
         set("page_size", &self.image.header.page_size().to_string())?;
-        Ok((connection, gave_up))
-    }
-
-    fn survey(&self, connection: &Connection, watch: &mut dyn Watch) -> Result<Survey> {
-        let pages = Pages::open(connection, self.live)?;
-        let old_pages = pages.count();
-        let lock_page = header::lock_page(pages.page_size());
-        let mut keep = match &self.keep {
-            Some((part, _)) => Some(Kept::create(part, self.live)?),
-            None => None,
-        };
-        let mut new = self.image.reader()?;
-        let mut new_page = vec![0; pages.page_size() as usize];
-        let mut changed = vec![0_u64; old_pages as usize / 64 + 1];
-        let mut before = Fingerprint::new();
-        let mut result = Ok(());
-        pages.each(|number, page| {
-            let mut step = || -> Result<()> {
-                if number % 256 == 1 && watch.cancelled() {
-                    return Err(DatabaseError::Cancelled);
-                }
-                if number == 1 {
-                    before.start(&page[..HEADER], old_pages);
-                    before.update(&page[HEADER..]);
-                } else {
-                    before.update(page);
-                }
-                if let Some(keep) = &mut keep {
-                    keep.page(number, page, old_pages)?;
-                }
-                if number <= self.image.pages {
-                    new.next(&mut new_page)?;
-                    if new_page != page && u64::from(number) != lock_page {
-                        changed[number as usize / 64] |= 1 << (number % 64);
-                    }
-                }
-                Ok(())
-            };
-            result = step();
-            result.is_ok()
-        })?;
-        result?;
-        if let (Some(keep), Some((part, kept))) = (keep, &self.keep) {
-            keep.finish(part, kept)?;
-        }
-        Ok(Survey { old_pages, changed, before: before.finish() })
+        Ok((connection, patience))
     }
 
     /// Writes every changed page but the first; returns how many, with the first.
@@ -175,7 +137,7 @@ impl InPlace<'_> {
         &self,
         connection: &Connection,
         survey: &Survey,
-        gave_up: &AtomicBool,
+        patience: &Patience,
         watch: &mut dyn Watch,
     ) -> Result<u64> {
         let mut insert = connection
@@ -187,9 +149,7 @@ impl InPlace<'_> {
         let mut page = vec![0; page_size as usize];
         let mut written = 1;
         for number in 2..=self.image.pages {
-            let same = number <= survey.old_pages
-                && survey.changed[number as usize / 64] & (1 << (number % 64)) == 0;
-            if same || u64::from(number) == lock_page {
+            if !survey.differs(number) || u64::from(number) == lock_page {
                 continue;
             }
             if written % 256 == 0 && watch.cancelled() {
@@ -199,7 +159,7 @@ impl InPlace<'_> {
                 .map_err(DatabaseError::io("read", &self.image.path))?;
             insert.execute(params![number, page]).map_err(failed(ACTION, self.live))?;
             // A full cache asks for the exclusive lock; refused, the library goes on in memory.
-            if gave_up.load(Ordering::Relaxed) {
+            if patience.is_over() {
                 return Err(locked(ACTION, self.live));
             }
             watch.bytes(u64::from(page_size));
@@ -267,63 +227,8 @@ fn checkpoint(connection: Connection) {
     drop(connection);
 }
 
-/// The old database, being copied out.
-struct Kept {
-    out: BufWriter<File>,
-    path: PathBuf,
-}
-
-impl Kept {
-    fn create(part: &Path, live: &Path) -> Result<Self> {
-        let file = create_new(part)?;
-        dress(&file, part, live)?;
-        Ok(Self { out: BufWriter::with_capacity(1 << 20, file), path: part.to_owned() })
-    }
-
-    fn page(&mut self, number: u32, page: &[u8], pages: u32) -> Result<()> {
-        let written = if number == 1 {
-            let mut first = page.to_vec();
-            header::set_pages(&mut first, pages);
-            self.out.write_all(&first)
-        } else {
-            self.out.write_all(page)
-        };
-        written.map_err(DatabaseError::io("keep the old database in", &self.path))
-    }
-
-    /// Synced and under its final name: from here on it counts.
-    fn finish(self, part: &Path, kept: &Path) -> Result<()> {
-        let failed = |error| DatabaseError::io("keep the old database in", part)(error);
-        let file = self.out.into_inner().map_err(|error| failed(error.into_error()))?;
-        file.sync_all().map_err(failed)?;
-        fs::rename(part, kept).map_err(failed)?;
-        sync_folder(kept)
-    }
-}
-
-struct ImageReader {
-    file: BufReader<File>,
-    path: PathBuf,
-}
-
-impl ImageReader {
-    fn next(&mut self, page: &mut [u8]) -> Result<()> {
-        let got = read_full(&mut self.file, page).map_err(DatabaseError::io("read", &self.path))?;
-        if got == page.len() {
-            return Ok(());
-        }
-        let problem = "it became shorter".to_owned();
-        Err(DatabaseError::Damaged { path: self.path.clone(), problem })
-    }
-}
-
 impl Image {
-    fn open(&self) -> Result<File> {
+    pub(super) fn open(&self) -> Result<File> {
         File::open(&self.path).map_err(DatabaseError::io("open", &self.path))
-    }
-
-    fn reader(&self) -> Result<ImageReader> {
-        let file = BufReader::with_capacity(1 << 20, self.open()?);
-        Ok(ImageReader { file, path: self.path.clone() })
     }
 }

@@ -33,6 +33,7 @@ mod rollback;
 mod rows;
 mod spool;
 mod staging;
+mod survey;
 mod switch;
 mod tables;
 mod target;

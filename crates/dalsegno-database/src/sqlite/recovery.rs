@@ -1,6 +1,3 @@
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::Duration;
 
 use super::connection::open_live;
@@ -9,7 +6,7 @@ use super::offline::{self, fingerprint};
 use super::pages::live_header;
 use super::plan::difference;
 use super::staging::Image;
-use super::target::{SIDECARS, exists, remove, remove_all, suffixed, sync_folder};
+use super::target::{SIDECARS, exists, remove, remove_all, same_file, suffixed, sync_folder};
 use super::{ReplaceReason, SwitchMethod, Switched, Target};
 use crate::Result;
 
@@ -105,9 +102,4 @@ impl Target {
             content: fingerprint(&connection, self.live())?,
         })))
     }
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    let key = |path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
-    key(a).is_some() && key(a) == key(b)
 }

@@ -8,7 +8,7 @@ use super::in_place::InPlace;
 use super::offline::{self, Replacement, fingerprint};
 use super::plan::plan_for;
 use super::staging::Image;
-use super::target::{exists, remove_all, sync_folder};
+use super::target::{exists, remove, remove_all, same_file, sync_folder};
 use super::{Source, SwitchMethod, Switched, Target};
 use crate::{DatabaseError, Result, Watch};
 
@@ -79,6 +79,15 @@ fn reinstate(
         }
         return Err(DatabaseError::KeptMissing { path: kept.to_owned() });
     }
+    if exists(&present)? {
+        if !exists(target.live())? || same_file(target.live(), &present) {
+            offline::put_back(target.live(), &present)?;
+        } else if let Some(done) = finished(target, switched, kept, options)? {
+            return Ok(done);
+        }
+    }
+    // Not rolled back, so what an earlier attempt kept is still in the live database.
+    remove(&target.part())?;
     remove_all(&present)?;
     let expect = (!options.force).then_some(switched.content.as_str());
     if matches!(switched.method, SwitchMethod::InPlace) {
@@ -141,6 +150,22 @@ fn write_back(
     };
     let present = exists(&present)?.then_some(present);
     Ok(RolledBack { method: SwitchMethod::InPlace, pages_changed, present })
+}
+
+/// What a forced rollback in place that died after its commit has to report.
+fn finished(
+    target: &Target,
+    switched: &Switched,
+    kept: &Path,
+    options: RollbackOptions,
+) -> Result<Option<RolledBack>> {
+    let Ok(image) = Image::read(kept) else { return Ok(None) };
+    if !holds(target.live(), &image, options)? {
+        return Ok(None);
+    }
+    let options = RollbackOptions { force: true, ..options };
+    let present = keep_if_changed(&target.present(), &switched.content, options)?;
+    Ok(Some(RolledBack { method: switched.method.clone(), pages_changed: 0, present }))
 }
 
 fn holds(live: &Path, image: &Image, options: RollbackOptions) -> Result<bool> {

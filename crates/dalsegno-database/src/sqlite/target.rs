@@ -197,3 +197,9 @@ pub(super) fn exists(path: &Path) -> Result<bool> {
         Err(error) => Err(DatabaseError::io("look at", path)(error)),
     }
 }
+
+/// Whether two names are links to one file.
+pub(super) fn same_file(a: &Path, b: &Path) -> bool {
+    let key = |path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    key(a).is_some() && key(a) == key(b)
+}

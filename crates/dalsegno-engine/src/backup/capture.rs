@@ -178,6 +178,7 @@ fn metadata(site: &Site, scope: &Scope, output: &Output) -> Metadata {
         format: FORMAT_VERSION,
         id: output.id,
         name: request.name.clone().unwrap_or_else(|| output.stem.clone()),
+        folder: output.stem.clone(),
         description: request.description.clone(),
         tags: request.tags.clone(),
         created_at: rfc3339(output.begun.timestamp()),

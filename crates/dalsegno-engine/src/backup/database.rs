@@ -81,17 +81,17 @@ fn capture_one(
         }
         captured => captured.map_err(failed())?,
     };
-    work.gathered.databases.insert(alias.clone(), completion(captured));
+    work.gathered.databases.insert(alias.clone(), completion(&captured));
     Ok(())
 }
 
-fn completion(captured: Captured) -> DatabaseCompletion {
+fn completion(captured: &Captured) -> DatabaseCompletion {
     let tables = captured
         .tables
         .iter()
         .map(|t| TableRows { name: t.name.clone(), rows: t.rows, note: t.note.clone() })
         .collect();
-    let mut facts = match serde_json::to_value(&captured) {
+    let mut facts = match serde_json::to_value(captured) {
         Ok(Value::Object(facts)) => facts,
         _ => serde_json::Map::new(),
     };
@@ -127,16 +127,16 @@ impl FileSink for MemberSink<'_, '_> {
         size: u64,
         data: &mut dyn Read,
     ) -> Result<Sha256, Box<dyn Error + Send + Sync>> {
-        let path = self.folder.join(name).map_err(|e| EngineError::Request {
-            problem: e.to_string(),
-            hint: None,
-        })?;
+        let path = self
+            .folder
+            .join(name)
+            .map_err(|e| EngineError::Request { problem: e.to_string(), hint: None })?;
         let entry = self.entry(path, size);
         let added = self.work.writer.add_file(&entry, Content::Stream(data));
-        Ok(added.map_err(|error| match error {
+        added.map_err(|error| match error {
             ArchiveError::Content { source, .. } => read_failed(source),
             error => Box::new(EngineError::Archive(error)) as Box<dyn Error + Send + Sync>,
-        })?)
+        })
     }
 }
 

@@ -42,7 +42,8 @@ pub(super) fn capture(work: &mut Capturing<'_>) -> Result<(), EngineError> {
         if !location.is_dir() {
             continue;
         }
-        let mut capture = FolderCapture::new(format!("fixtures {name}"), &location, folder, &everything);
+        let mut capture =
+            FolderCapture::new(format!("fixtures {name}"), &location, folder, &everything);
         capture.run(work, None, None)?;
         done.files += capture.counts.files;
         done.bytes += capture.counts.bytes;

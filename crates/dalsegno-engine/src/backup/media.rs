@@ -25,7 +25,8 @@ pub(super) fn survey(
     run: Run<'_>,
 ) -> Result<Survey, EngineError> {
     let cancelled = || run.cancel.requested();
-    match dalsegno_media::survey(&root.location, &scope.selection, &own_folders(output), &cancelled) {
+    match dalsegno_media::survey(&root.location, &scope.selection, &own_folders(output), &cancelled)
+    {
         Err(MediaError::Cancelled) => Err(EngineError::Cancelled),
         survey => survey.map_err(EngineError::media(&root.alias)),
     }
@@ -111,7 +112,11 @@ impl<'a> FolderCapture<'a> {
     }
 
     /// Writes one thing into the tree; gives back the path of a file or link that is now in it.
-    fn take(&mut self, work: &mut Capturing<'_>, found: Found) -> Result<Option<TreePath>, EngineError> {
+    fn take(
+        &mut self,
+        work: &mut Capturing<'_>,
+        found: Found,
+    ) -> Result<Option<TreePath>, EngineError> {
         match found {
             Found::Entry(entry) => self.entry(work, entry),
             Found::Small { entry, data, sha256 } => {
@@ -128,7 +133,8 @@ impl<'a> FolderCapture<'a> {
             }
             Found::Vanished { path } => {
                 self.counts.vanished += 1;
-                work.warning(format!("{}: `{path}` vanished before it was read", self.label));
+                let shown = self.shown(&path);
+                work.warning(format!("{}: `{shown}` vanished before it was read", self.label));
                 Ok(None)
             }
             Found::Unreadable { path, source } => {
@@ -138,7 +144,11 @@ impl<'a> FolderCapture<'a> {
         }
     }
 
-    fn entry(&mut self, work: &mut Capturing<'_>, entry: Entry) -> Result<Option<TreePath>, EngineError> {
+    fn entry(
+        &mut self,
+        work: &mut Capturing<'_>,
+        entry: Entry,
+    ) -> Result<Option<TreePath>, EngineError> {
         match &entry.kind {
             EntryKind::HardLink { target } if self.failed.contains(target) => {
                 self.problem(work, entry.path, format!("it is another name of `{target}`"));
@@ -213,20 +223,29 @@ impl<'a> FolderCapture<'a> {
                 "it is a link that leaves the storage; its target is not captured".to_owned(),
             ),
             Rule::Special => work.warning(format!(
-                "{}: `{path}` is a socket, pipe or device and is left out",
-                self.label
+                "{}: `{}` is a socket, pipe or device and is left out",
+                self.label,
+                self.shown(path)
             )),
             Rule::Own => {}
             _ if folder => {
                 self.counts.left_out += 1;
-                work.warning(format!("{}: the folder `{path}` is left out", self.label));
+                let shown = self.shown(path);
+                work.warning(format!("{}: the folder `{shown}` is left out", self.label));
             }
             _ => self.counts.left_out += 1,
         }
     }
 
+    /// A path below the storage, for people.
+    fn shown(&self, path: &TreePath) -> String {
+        path.below(&self.folder)
+            .and_then(|p| TreePath::new(p).ok())
+            .map_or_else(|| ".".to_owned(), |below| below.to_string())
+    }
+
     fn problem(&mut self, work: &mut Capturing<'_>, path: TreePath, reason: String) {
-        let shown = path.below(&self.folder).map(String::from_utf8_lossy).unwrap_or_default();
+        let shown = self.shown(&path);
         work.problem(format!("{}: {shown}", self.label), reason);
         self.failed.insert(path);
     }

@@ -1,4 +1,4 @@
-//! `backup`: databases first, then media, then fixtures, into one staged archive that is published
+//! `backup`: databases first, then fixtures, then media, into one staged archive that is published
 //! when everything in it is durable and checked.
 //!
 //! Rows are read before files: a row of the snapshot may name a file uploaded earlier, never one
@@ -43,7 +43,11 @@ impl BackupReport {
 }
 
 /// Backs up the site. Nothing is left behind when it fails.
-pub fn backup(site: &Site, request: &BackupRequest, run: Run<'_>) -> Result<BackupReport, EngineError> {
+pub fn backup(
+    site: &Site,
+    request: &BackupRequest,
+    run: Run<'_>,
+) -> Result<BackupReport, EngineError> {
     let scope = request::scope(site, request)?;
     let output = output::Output::reserve(site, request, &scope, run)?;
     let captured = capture::capture(site, &scope, &output, run)?;

@@ -38,7 +38,8 @@ impl Output {
     ) -> Result<Self, EngineError> {
         let settings = site.settings();
         let folder = request.output_dir.clone().unwrap_or_else(|| settings.dir.clone());
-        let folder = std::path::absolute(&folder).map_err(|e| EngineError::io("find", &folder, e))?;
+        let folder =
+            std::path::absolute(&folder).map_err(|e| EngineError::io("find", &folder, e))?;
         let options = FolderOptions { file_mode: settings.file_permissions, folder_mode: 0o750 };
         let store = LocalFolder::open(&folder, options)?;
         let begun = run.local_now(site.time_zone());
@@ -115,7 +116,10 @@ fn name(
         if !is_backup_name(stem) {
             return Err(EngineError::Request {
                 problem: format!("`{wanted}` cannot be the name of a backup"),
-                hint: Some("Use letters, digits and `._-`, no `/`; `--output-dir` chooses the folder.".to_owned()),
+                hint: Some(
+                    "Use letters, digits and `._-`, no `/`; `--output-dir` chooses the folder."
+                        .to_owned(),
+                ),
             });
         }
         let object = object(stem, form)?;

@@ -5,6 +5,7 @@
 //! captured files. Sixty-four bits of each path are held, so that memory stays small; the paths
 //! themselves go through an unlinked file.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use dalsegno_database::{DatabaseError, FileColumn, Snapshot};
 use dalsegno_format::{BackupType, References};
+use dalsegno_media::Selection;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::request::Scope;
@@ -21,19 +23,20 @@ const EXAMPLES: usize = 20;
 
 /// The check, between its two halves: rows first, then files.
 pub(super) struct ReferenceCheck {
-    columns: Vec<Column>,
+    columns: Vec<NamedBy>,
     spool: BufWriter<File>,
     folder: PathBuf,
-    referenced: Vec<u64>,
+    named: Vec<u64>,
     sorted: bool,
     captured: Vec<u64>,
     orphaned_examples: Vec<String>,
     orphaned: u64,
+    selection: Selection,
 }
 
-struct Column {
+struct NamedBy {
     aliases: Vec<String>,
-    column: FileColumn,
+    read: FileColumn,
     label: String,
     location: PathBuf,
 }
@@ -53,9 +56,9 @@ impl ReferenceCheck {
         for model in site.descriptor().models().filter(|model| model.has_table()) {
             for (field, column, file) in model.file_columns() {
                 let Some(location) = file.location.clone().filter(|_| file.local) else { continue };
-                columns.push(Column {
+                columns.push(NamedBy {
                     aliases: model.databases.clone(),
-                    column: FileColumn { table: model.db_table.clone(), column: column.to_owned() },
+                    read: FileColumn { table: model.db_table.clone(), column: column.to_owned() },
                     label: format!("{}.{}", model.label, field.name),
                     location,
                 });
@@ -69,11 +72,12 @@ impl ReferenceCheck {
             columns,
             spool: BufWriter::new(spool),
             folder: folder.to_owned(),
-            referenced: Vec::new(),
+            named: Vec::new(),
             sorted: false,
             captured: Vec::new(),
             orphaned_examples: Vec::new(),
             orphaned: 0,
+            selection: scope.selection.clone(),
         }))
     }
 
@@ -89,13 +93,13 @@ impl ReferenceCheck {
             .iter()
             .enumerate()
             .filter(|(_, c)| c.aliases.is_empty() || c.aliases.iter().any(|a| a == alias))
-            .map(|(index, c)| (c.column.clone(), index))
+            .map(|(index, c)| (c.read.clone(), index))
             .unzip();
-        let Self { columns, spool, referenced, .. } = self;
+        let Self { columns, spool, named, .. } = self;
         let mut failed = None;
         let unreadable = snapshot.file_references(&asked, &mut |index, value| {
             let column = of[index];
-            referenced.push(xxh3_64(&full_path(&columns[column].location, value)));
+            named.push(xxh3_64(&full_path(&columns[column].location, value)));
             let line = [column.to_string().as_bytes(), b"\t", &escaped(value), b"\n"].concat();
             if let Err(error) = spool.write_all(&line) {
                 failed.get_or_insert(error);
@@ -107,20 +111,25 @@ impl ReferenceCheck {
         }
         Ok(unreadable
             .into_iter()
-            .map(|u| format!("{}: its files were not looked up: {}", columns[of[u.column]].label, u.reason))
+            .map(|u| {
+                format!(
+                    "{}: its files were not looked up: {}",
+                    columns[of[u.column]].label, u.reason
+                )
+            })
             .collect())
     }
 
     /// A file or link is in the backup: `below` is its path below the storage's folder.
     pub(super) fn captured(&mut self, location: &Path, below: &[u8]) {
         if !self.sorted {
-            self.referenced.sort_unstable();
-            self.referenced.dedup();
+            self.named.sort_unstable();
+            self.named.dedup();
             self.sorted = true;
         }
         let hash = xxh3_64(&full_path(location, below));
         self.captured.push(hash);
-        if self.referenced.binary_search(&hash).is_err() {
+        if self.named.binary_search(&hash).is_err() {
             self.orphaned += 1;
             if self.orphaned_examples.len() < EXAMPLES {
                 self.orphaned_examples.push(String::from_utf8_lossy(below).into_owned());
@@ -130,33 +139,52 @@ impl ReferenceCheck {
 
     /// The counts, once all files went by.
     pub(super) fn finish(mut self) -> Result<References, EngineError> {
-        self.referenced.sort_unstable();
-        self.referenced.dedup();
+        self.named.sort_unstable();
+        self.named.dedup();
         self.captured.sort_unstable();
         let is_missing = |hash: &u64| self.captured.binary_search(hash).is_err();
-        let missing = self.referenced.iter().filter(|hash| is_missing(hash)).count() as u64;
+        let mut missing = self.named.iter().filter(|hash| is_missing(hash)).count() as u64;
         let failed = |e| EngineError::io("read back file references in", &self.folder, e);
         let mut file = self.spool.into_inner().map_err(|e| failed(e.into_error()))?;
         file.rewind().map_err(failed)?;
         let mut missing_examples = Vec::new();
+        let mut left_out = HashSet::new();
         for line in BufReader::new(file).split(b'\n') {
-            if missing_examples.len() >= EXAMPLES || missing == 0 {
+            if missing == 0 {
                 break;
             }
             let line = line.map_err(failed)?;
             let Some((column, value)) = parse(&line, &self.columns) else { continue };
-            if is_missing(&xxh3_64(&full_path(&column.location, &value))) {
-                missing_examples.push(format!("{} ({})", String::from_utf8_lossy(&value), column.label));
+            let hash = xxh3_64(&full_path(&column.location, &value));
+            if !is_missing(&hash) {
+                continue;
+            }
+            if is_left_out(&self.selection, &value) {
+                left_out.insert(hash);
+            } else if missing_examples.len() < EXAMPLES {
+                let value = String::from_utf8_lossy(&value);
+                missing_examples.push(format!("{value} ({})", column.label));
             }
         }
+        missing -= left_out.len() as u64;
         Ok(References {
-            referenced: self.referenced.len() as u64,
+            referenced: self.named.len() as u64,
             missing,
+            left_out: left_out.len() as u64,
             orphaned: self.orphaned,
             missing_examples,
             orphaned_examples: self.orphaned_examples,
         })
     }
+}
+
+/// Whether the rules of the backup leave out a file of this name below its storage.
+fn is_left_out(selection: &Selection, name: &[u8]) -> bool {
+    let file = name.rsplit(|&b| b == b'/').next().unwrap_or(name);
+    let folders = (0..name.len()).filter(|&at| name[at] == b'/').map(|at| &name[..at]);
+    selection.leaves_out_name(file)
+        || selection.leaves_out_path(name)
+        || folders.into_iter().any(|folder| selection.leaves_out_path(folder))
 }
 
 /// A stored name below its storage's folder as one path; `.` and doubled slashes do not count.
@@ -173,7 +201,7 @@ fn escaped(value: &[u8]) -> Vec<u8> {
     value.iter().flat_map(|&b| if b == b'\n' { vec![0] } else { vec![b] }).collect()
 }
 
-fn parse<'a>(line: &[u8], columns: &'a [Column]) -> Option<(&'a Column, Vec<u8>)> {
+fn parse<'a>(line: &[u8], columns: &'a [NamedBy]) -> Option<(&'a NamedBy, Vec<u8>)> {
     let tab = line.iter().position(|&b| b == b'\t')?;
     let column = columns.get(std::str::from_utf8(&line[..tab]).ok()?.parse::<usize>().ok()?)?;
     let value = line[tab + 1..].iter().map(|&b| if b == 0 { b'\n' } else { b }).collect();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use dalsegno_format::{BackupType, Form, LeftOut};
 use dalsegno_media::Selection;
 use dalsegno_project::descriptor::ModelDescriptor;
+use dalsegno_project::settings::nearest_name;
 
 use crate::site::{LiveDatabase, MediaRoot};
 use crate::{EngineError, Site};
@@ -114,7 +115,8 @@ fn backup_type(request: &BackupRequest) -> Result<BackupType, EngineError> {
         (true, true) if request.include_fixtures => BackupType::Media,
         (true, true) => {
             return Err(EngineError::Request {
-                problem: "`--skip-database` and `--skip-media` together leave nothing to back up".to_owned(),
+                problem: "`--skip-database` and `--skip-media` together leave nothing to back up"
+                    .to_owned(),
                 hint: None,
             });
         }
@@ -123,7 +125,10 @@ fn backup_type(request: &BackupRequest) -> Result<BackupType, EngineError> {
         None => Ok(asked),
         Some(wanted) if asked == BackupType::Full || asked == wanted => Ok(wanted),
         Some(wanted) => Err(EngineError::Request {
-            problem: format!("`--type {}` and the `--skip` options contradict each other", wanted.name()),
+            problem: format!(
+                "`--type {}` and the `--skip` options contradict each other",
+                wanted.name()
+            ),
             hint: None,
         }),
     }
@@ -208,11 +213,14 @@ fn model<'a>(site: &'a Site, label: &str) -> Result<&'a ModelDescriptor, EngineE
     match descriptor.model(label) {
         Some(model) if model.has_table() => Ok(model),
         _ => {
-            let wanted = label.rsplit('.').next().unwrap_or(label);
-            let nearest = descriptor
+            let labels: Vec<&str> = descriptor
                 .models()
-                .find(|m| m.has_table() && m.label.rsplit('.').next().is_some_and(|n| n.eq_ignore_ascii_case(wanted)))
-                .map(|m| m.label.clone());
+                .filter(|model| model.has_table())
+                .map(|model| model.label.as_str())
+                .collect();
+            let bare = |label: &'_ str| label.rsplit('.').next().unwrap_or_default().to_lowercase();
+            let same = labels.iter().find(|known| bare(known) == bare(label)).copied();
+            let nearest = same.or_else(|| nearest_name(label, labels, 0)).map(str::to_owned);
             Err(EngineError::UnknownModel { label: label.to_owned(), nearest })
         }
     }
@@ -234,7 +242,8 @@ fn add_media(site: &Site, scope: &mut Scope) {
         }
     }
     for other in site.other_storages() {
-        let left_out = LeftOut { what: "storage".to_owned(), name: other.alias, reason: other.reason };
+        let left_out =
+            LeftOut { what: "storage".to_owned(), name: other.alias, reason: other.reason };
         if other.matters {
             scope.missing.push(left_out.clone());
         }

@@ -6,6 +6,7 @@
 
 mod plan;
 mod record;
+mod recover;
 mod request;
 mod stage;
 mod switch;
@@ -20,8 +21,8 @@ use crate::find::PRE_RESTORE_TAG;
 use crate::lock::Lock;
 use crate::{BackupReport, EngineError, Run, Site};
 
-pub use plan::{DatabasePlan, FixturePlan, RestorePlan, StoragePlan, TablePlan, plan_restore};
 pub(crate) use plan::below;
+pub use plan::{DatabasePlan, FixturePlan, RestorePlan, StoragePlan, TablePlan, plan_restore};
 pub(crate) use record::restores;
 pub use record::{DatabaseStep, RestoreRecord, State, StorageStep, find_restore};
 pub use request::{MediaStrategy, RestoreRequest};
@@ -57,6 +58,7 @@ pub fn restore(
 ) -> Result<RestoreReport, EngineError> {
     let root = &site.settings().root;
     let _lock = Lock::take(root, "restore", run)?;
+    recover::recover(site, run)?;
     let pre_backup = pre_backup(site, plan, run)?;
     let pre_path = pre_backup.as_ref().map(|report| report.path.clone());
     let mut record = record::RestoreRecord::begin(site, plan, pre_path.clone(), run)?;
@@ -67,7 +69,10 @@ pub fn restore(
             return Err(error);
         }
     };
-    let warnings = switch::switch(plan, staged, &mut record, run)?;
+    let mut warnings = switch::switch(plan, staged, &mut record, run)?;
+    if pre_backup.as_ref().is_some_and(|report| !report.is_complete()) {
+        warnings.push("the backup made before the restore is partial".to_owned());
+    }
     Ok(RestoreReport {
         id: plan.id,
         pre_backup: pre_path,

@@ -107,7 +107,8 @@ pub fn plan_restore(
     }
     let manifest = archive.manifest().clone();
     let other_project = other_project(site, &manifest, request)?;
-    let selection = Selection::new(&manifest.metadata.options.media_exclude, &[])
+    let left_out = &manifest.metadata.options;
+    let selection = Selection::new(&left_out.media_exclude, &left_out.exclude_media)
         .map_err(EngineError::media("default"))?;
     let mut plan = RestorePlan {
         id: run.new_id(),
@@ -121,7 +122,9 @@ pub fn plan_restore(
         selection,
     };
     if !request.check {
-        plan.notes.push("unverified: checksums, sizes and the completion marker are not checked".to_owned());
+        plan.notes.push(
+            "unverified: checksums, sizes and the completion marker are not checked".to_owned(),
+        );
     }
     if plan.manifest.completion.outcome == dalsegno_format::Outcome::Partial {
         plan.notes.push("the backup is partial: `dalsegno show` names what it lacks".to_owned());
@@ -232,7 +235,10 @@ fn pairs(request: &RestoreRequest, held: &[String]) -> Result<Vec<(String, Strin
     {
         return Err(EngineError::NotInBackup { wanted: source.clone(), holds: held.to_vec() });
     }
-    if request.database.is_none() && request.to_database.is_none() && request.from_database.is_none() {
+    if request.database.is_none()
+        && request.to_database.is_none()
+        && request.from_database.is_none()
+    {
         return Ok(held.iter().map(|alias| (alias.clone(), alias.clone())).collect());
     }
     let target = request.database.clone().or(request.from_database.clone());
@@ -340,19 +346,26 @@ fn plan_storages(
         let live = match elsewhere {
             Some(folder) if alias == "default" => {
                 require_absent(folder)?;
-                MediaRoot { alias: alias.clone(), backend: described.backend, location: folder.clone() }
+                MediaRoot {
+                    alias: alias.clone(),
+                    backend: described.backend,
+                    location: folder.clone(),
+                }
             }
             Some(_) => {
-                plan.notes.push(format!("storage `{alias}` is left out: `--to-media` takes the default one"));
+                plan.notes.push(format!(
+                    "storage `{alias}` is left out: `--to-media` takes the default one"
+                ));
                 continue;
             }
-            None => match roots.iter().find(|root| root.alias == alias) {
-                Some(root) => root.clone(),
-                None => {
-                    plan.notes.push(format!("storage `{alias}` is not in this project and is skipped"));
+            None => {
+                let Some(root) = roots.iter().find(|root| root.alias == alias) else {
+                    plan.notes
+                        .push(format!("storage `{alias}` is not in this project and is skipped"));
                     continue;
-                }
-            },
+                };
+                root.clone()
+            }
         };
         if site.is_site_itself(&live.location) {
             return Err(EngineError::UnsafeRoot { alias, path: live.location });
@@ -411,7 +424,9 @@ fn plan_fixtures(site: &Site, plan: &mut RestorePlan) {
             Some(folder) => {
                 plan.fixtures.push(FixturePlan { name: name.clone(), folder: folder.clone() });
             }
-            None => plan.notes.push(format!("fixtures of `{name}` have no folder in this project and are skipped")),
+            None => plan.notes.push(format!(
+                "fixtures of `{name}` have no folder in this project and are skipped"
+            )),
         }
     }
 }
@@ -455,13 +470,19 @@ fn require_rights(plan: &RestorePlan) -> Result<(), EngineError> {
         .databases
         .iter()
         .map(|d| (&d.target.path, format!("the folder of database {}", d.target.alias)))
-        .chain(plan.storages.iter().map(|s| {
-            (&s.live.location, format!("the folder of storage {}", s.alias))
-        }));
+        .chain(
+            plan.storages
+                .iter()
+                .map(|s| (&s.live.location, format!("the folder of storage {}", s.alias))),
+        );
     for (path, what) in places {
         let folder = path.ancestors().skip(1).find(|p| p.is_dir());
         if let Some(folder) = folder
-            && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_err()
+            && rustix::fs::access(
+                folder,
+                rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
+            )
+            .is_err()
         {
             return Err(EngineError::NotWritable { path: folder.to_owned(), what });
         }

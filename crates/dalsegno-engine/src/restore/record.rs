@@ -98,6 +98,8 @@ pub struct DatabaseStep {
     pub alias: String,
     /// The live database.
     pub live: PathBuf,
+    /// Whether there was one before the restore.
+    pub existed: bool,
     /// What the switch did; `None` before it and after a rollback.
     pub switched: Option<sqlite::Switched>,
     /// What a forced rollback found and kept.
@@ -136,6 +138,7 @@ impl RestoreRecord {
         run: Run<'_>,
     ) -> Result<Self, EngineError> {
         let folder = folder(site);
+        create_folders(&site.settings().root, 0o750)?;
         create_folders(&folder, 0o700)?;
         let record = Self {
             id: plan.id,
@@ -152,6 +155,7 @@ impl RestoreRecord {
                 .map(|d| DatabaseStep {
                     alias: d.target.alias.clone(),
                     live: d.target.path.clone(),
+                    existed: d.exists,
                     switched: None,
                     present: None,
                 })
@@ -173,6 +177,20 @@ impl RestoreRecord {
         };
         record.write()?;
         Ok(record)
+    }
+
+    /// The old data that lie beside the live: what a discard would drop.
+    pub fn keeps(&self) -> Vec<PathBuf> {
+        let databases = self.databases.iter().flat_map(|d| {
+            let kept = d.switched.as_ref().and_then(|s| s.kept.clone());
+            kept.into_iter().chain(d.present.clone())
+        });
+        let storages = self.storages.iter().flat_map(|s| {
+            let kept = s.switched.as_ref().and_then(|s| s.kept.clone());
+            kept.into_iter().chain(s.present.clone())
+        });
+        let fixtures = self.fixtures.iter().filter_map(|f| f.kept.clone());
+        databases.chain(storages).chain(fixtures).collect()
     }
 
     /// Writes the record durably.
@@ -241,17 +259,23 @@ fn read(path: &Path) -> Result<RestoreRecord, EngineError> {
     Ok(record)
 }
 
-/// The restore of this id or unique prefix of one; `latest`: the newest that still holds old data.
+/// The restore of this id or unique prefix of one; `latest`: the newest that can be rolled back or
+/// still keeps data beside the live.
 pub fn find_restore(site: &Site, wanted: &str) -> Result<RestoreRecord, EngineError> {
     let records = restores(site)?;
-    let undoable = |r: &&RestoreRecord| {
-        !matches!(r.state, State::Failed | State::RolledBack | State::Discarded)
+    let undoable = |r: &&RestoreRecord| match r.state {
+        State::Failed | State::Discarded => false,
+        State::RolledBack => !r.keeps().is_empty(),
+        _ => true,
     };
     let known = records.iter().filter(undoable).map(|r| r.id.to_string()).collect();
     let matches: Vec<&RestoreRecord> = if wanted == "latest" {
         records.iter().filter(undoable).take(1).collect()
     } else {
-        records.iter().filter(|r| wanted.len() >= 4 && r.id.to_string().starts_with(wanted)).collect()
+        records
+            .iter()
+            .filter(|r| wanted.len() >= 4 && r.id.to_string().starts_with(wanted))
+            .collect()
     };
     match matches[..] {
         [] => Err(EngineError::NoSuchRestore { wanted: wanted.to_owned(), known }),

@@ -160,10 +160,10 @@ impl<'a> Staging<'a> {
         for index in 0..self.storages.len() {
             let folder = &self.storages[index].folder;
             if entry.path == *folder || entry.path.below(folder).is_some() {
-                return self.take_media(index, entry, content);
+                return self.take_media(index, &entry, content);
             }
         }
-        self.take_fixture(entry, content)
+        self.take_fixture(&entry, content)
     }
 
     fn take_database(
@@ -177,6 +177,12 @@ impl<'a> Staging<'a> {
         let staged = sqlite::Target::new(&target.path, &self.plan.id.to_string())
             .and_then(|target| target.stage(&mut *reader(content), size, &mut Polled(self.run)))
             .map_err(EngineError::database(&alias));
+        let staged = staged.and_then(|staged| {
+            if !self.databases[index].plan.exists {
+                give_recorded_mode(staged.path(), entry)?;
+            }
+            Ok(staged)
+        });
         let staged = self.tolerate(staged)?;
         self.databases[index].failed = staged.is_none();
         self.databases[index].staged = staged;
@@ -186,34 +192,39 @@ impl<'a> Staging<'a> {
     fn take_media(
         &mut self,
         index: usize,
-        entry: Entry,
+        entry: &Entry,
         content: MemberContent<'_>,
     ) -> Result<(), EngineError> {
         let storage = &mut self.storages[index];
         let Some(tree) = storage.tree.as_mut() else { return Ok(()) };
         let done = match below(entry.clone(), &storage.folder) {
             None => {
-                tree.root(&entry);
+                tree.root(entry);
                 Ok(())
             }
             Some(entry) => put(tree, entry, content),
         };
         let alias = storage.plan.alias.clone();
-        if self.tolerate(done.map_err(EngineError::media(&alias)))?.is_none() {
-            if let Some(tree) = self.storages[index].tree.take() {
-                let _ = tree.abandon(&|| false);
-            }
+        if self.tolerate(done.map_err(EngineError::media(&alias)))?.is_none()
+            && let Some(tree) = self.storages[index].tree.take()
+        {
+            let _ = tree.abandon(&|| false);
         }
         Ok(())
     }
 
-    fn take_fixture(&mut self, entry: Entry, content: MemberContent<'_>) -> Result<(), EngineError> {
+    fn take_fixture(
+        &mut self,
+        entry: &Entry,
+        content: MemberContent<'_>,
+    ) -> Result<(), EngineError> {
         let top = tree::path(tree::FIXTURES);
         for fixture in &self.plan.fixtures {
             let folder = top.join(&fixture.name).expect("a component is a path");
             if let Some(entry) = below(entry.clone(), &folder) {
                 let id = self.plan.id.short();
-                let staged = StagedFixture::stage(&fixture.folder, &entry, &mut *reader(content), &id)?;
+                let staged =
+                    StagedFixture::stage(&fixture.folder, &entry, &mut *reader(content), &id)?;
                 self.fixtures.extend(staged);
                 return Ok(());
             }
@@ -309,10 +320,8 @@ fn check(
     } else {
         Vec::new()
     };
-    let options = sqlite::CheckOptions {
-        expected_counts: &expected,
-        full: whole.request.full_check,
-    };
+    let options =
+        sqlite::CheckOptions { expected_counts: &expected, full: whole.request.full_check };
     let report =
         staged.check(&options, &mut RunWatch(run)).map_err(EngineError::database(alias))?;
     if let Some(first) = report.problems.first() {
@@ -326,7 +335,8 @@ fn check(
         run.progress.warn(&format!("database {alias}: {note}"));
     }
     if let Some(dangling) = report.foreign_key_violations.filter(|n| *n > 0) {
-        run.progress.warn(&format!("database {alias}: {dangling} rows point at rows that do not exist"));
+        run.progress
+            .warn(&format!("database {alias}: {dangling} rows point at rows that do not exist"));
     }
     Ok(staged)
 }
@@ -344,6 +354,14 @@ fn seal(
         MediaError::Cancelled => EngineError::Cancelled,
         error => EngineError::media(&storage.alias)(error),
     })
+}
+
+/// A database that replaces none gets the mode it had when it was backed up.
+fn give_recorded_mode(staged: &std::path::Path, entry: &Entry) -> Result<(), EngineError> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::Permissions::from_mode(entry.mode & 0o666);
+    std::fs::set_permissions(staged, mode)
+        .map_err(|e| EngineError::io("set the mode of", staged, e))
 }
 
 /// The content of a file as a reader.

@@ -175,7 +175,10 @@ impl StagedFixture {
             .and_then(|_| file.set_permissions(fs::Permissions::from_mode(entry.mode & 0o777)))
             .and_then(|()| {
                 let mtime = std::time::UNIX_EPOCH
-                    + Duration::new(u64::try_from(entry.mtime.secs).unwrap_or(0), entry.mtime.nanos);
+                    + Duration::new(
+                        u64::try_from(entry.mtime.secs).unwrap_or(0),
+                        entry.mtime.nanos,
+                    );
                 file.set_modified(mtime)
             })
             .and_then(|()| file.flush().and_then(|()| file.sync_all()))

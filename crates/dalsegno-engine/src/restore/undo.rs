@@ -7,7 +7,8 @@ use dalsegno_database::sqlite;
 use dalsegno_media::MediaError;
 use dalsegno_store::sync_folder;
 
-use super::record::{RestoreRecord, State};
+use super::record::{RestoreRecord, State, find_restore};
+use super::recover::recover;
 use crate::backup::{BUSY_TIMEOUT, RunWatch};
 use crate::lock::Lock;
 use crate::{EngineError, Run, Site};
@@ -39,10 +40,18 @@ pub fn rollback(
     run: Run<'_>,
 ) -> Result<RollbackReport, EngineError> {
     let _lock = Lock::take(&site.settings().root, "rollback", run)?;
-    let mut record = record;
-    match record.state {
-        State::Switched | State::Switching | State::RollingBack => {}
-        state => return Err(wrong_state(&record, state, "rolled back")),
+    recover(site, run)?;
+    let before = record.state;
+    let mut record = find_restore(site, &record.id.to_string())?;
+    match (before, record.state) {
+        (_, State::Switched) => {}
+        // It was interrupted, and bringing it to an end was what is asked for.
+        (State::Switching | State::Staging, State::Failed)
+        | (State::RollingBack, State::RolledBack) => {
+            let present = record.keeps();
+            return Ok(RollbackReport { record, present });
+        }
+        (_, state) => return Err(wrong_state(&record, state, "rolled back")),
     }
     if !force {
         refuse_changed(&record, run)?;
@@ -61,22 +70,32 @@ pub fn discard(
     run: Run<'_>,
 ) -> Result<DiscardReport, EngineError> {
     let _lock = Lock::take(&site.settings().root, "discard", run)?;
-    let mut record = record;
-    match record.state {
-        State::Switched | State::RolledBack | State::Discarding => {}
-        state => return Err(wrong_state(&record, state, "discarded")),
+    recover(site, run)?;
+    let before = record.state;
+    let mut record = find_restore(site, &record.id.to_string())?;
+    match (before, record.state) {
+        (_, State::Switched | State::RolledBack) => {}
+        (State::Discarding, State::Discarded) => {
+            return Ok(DiscardReport { record, removed: Vec::new() });
+        }
+        (_, state) => return Err(wrong_state(&record, state, "discarded")),
     }
     run.progress.stage("discarding the old data", None);
     record.enter(State::Discarding)?;
-    let mut removed = Vec::new();
+    let removed = discard_steps(&record, run)?;
+    record.finish(State::Discarded, run)?;
+    Ok(DiscardReport { record, removed })
+}
+
+/// Drops everything a restore keeps beside the live data; may be run again after being killed.
+pub(super) fn discard_steps(
+    record: &RestoreRecord,
+    run: Run<'_>,
+) -> Result<Vec<PathBuf>, EngineError> {
+    let removed = record.keeps();
     for step in &record.databases {
         let failed = || EngineError::database(&step.alias);
-        if let Some(kept) = step.switched.as_ref().and_then(|s| s.kept.clone()) {
-            removed.push(kept);
-        }
-        removed.extend(step.present.clone());
-        let target =
-            sqlite::Target::new(&step.live, &record.id.to_string()).map_err(failed())?;
+        let target = sqlite::Target::new(&step.live, &record.id.to_string()).map_err(failed())?;
         sqlite::discard(&target).map_err(failed())?;
     }
     let cancelled = || run.cancel.requested();
@@ -87,25 +106,18 @@ pub fn discard(
                 MediaError::Cancelled => EngineError::Cancelled,
                 error => EngineError::media(&step.alias)(error),
             })?;
-            removed.push(path);
         }
     }
     for step in &record.fixtures {
         if let Some(kept) = &step.kept {
             remove(kept)?;
-            removed.push(kept.clone());
         }
     }
-    record.finish(State::Discarded, run)?;
-    Ok(DiscardReport { record, removed })
+    Ok(removed)
 }
 
 fn wrong_state(record: &RestoreRecord, state: State, verb: &'static str) -> EngineError {
-    EngineError::RestoreState {
-        id: record.id.to_string(),
-        state: state.words().to_owned(),
-        verb,
-    }
+    EngineError::RestoreState { id: record.id.to_string(), state: state.words().to_owned(), verb }
 }
 
 /// Looks at everything before anything is put back: a refusal half-way would leave a mixture.
@@ -142,7 +154,8 @@ pub(super) fn undo_steps(
     while let Some(step) = record.fixtures.last() {
         match &step.kept {
             Some(kept) if kept.exists() => {
-                fs::rename(kept, &step.live).map_err(|e| EngineError::io("put back", &step.live, e))?;
+                fs::rename(kept, &step.live)
+                    .map_err(|e| EngineError::io("put back", &step.live, e))?;
             }
             Some(_) => {}
             None => remove(&step.live)?,
@@ -183,7 +196,9 @@ pub(super) fn undo_steps(
 
 fn remove(path: &std::path::Path) -> Result<(), EngineError> {
     match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(EngineError::io("remove", path, e)),
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(EngineError::io("remove", path, e))
+        }
         _ => Ok(()),
     }
 }

@@ -67,7 +67,8 @@ pub(crate) fn extract(
     let extracted = Extracted { folder, path };
     let member = tree::database(alias).join(sqlite::FILE_NAME).expect("a fixed name is a path");
     let mut content = archive.open_member(&member)?;
-    let failed = |e| EngineError::Store(dalsegno_store::StoreError::io("write", &extracted.path, e));
+    let failed =
+        |e| EngineError::Store(dalsegno_store::StoreError::io("write", &extracted.path, e));
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -105,7 +106,12 @@ fn wrong_counts(expected: &[TableRows], found: &[sqlite::TableHash]) -> Vec<Stri
         .filter(|t| t.rows.is_some() && rows(&t.name) != t.rows)
         .map(|t| {
             let shown = |n: Option<u64>| n.map_or_else(|| "no count".to_owned(), |n| n.to_string());
-            format!("table `{}` has {} rows, the manifest says {}", t.name, shown(rows(&t.name)), shown(t.rows))
+            format!(
+                "table `{}` has {} rows, the manifest says {}",
+                t.name,
+                shown(rows(&t.name)),
+                shown(t.rows)
+            )
         })
         .collect()
 }

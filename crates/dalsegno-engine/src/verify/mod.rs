@@ -47,7 +47,12 @@ impl Verified {
 
 /// Checks every stored byte of a backup; with `deep`, the rows, structure and foreign keys of its
 /// databases too. Findings are in the answer; an error means that the check itself failed.
-pub fn verify(path: &Path, deep: bool, scratch: &Path, run: Run<'_>) -> Result<Verified, EngineError> {
+pub fn verify(
+    path: &Path,
+    deep: bool,
+    scratch: &Path,
+    run: Run<'_>,
+) -> Result<Verified, EngineError> {
     let total = Archive::peek(path).ok().map(|peek| peek.stored_bytes);
     run.progress.stage("verifying", total);
     let mut seen = 0;

@@ -6,6 +6,8 @@ mod extents;
 mod large;
 mod links;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -113,6 +115,7 @@ pub enum Rule {
 /// each open folder (one for each level of depth) are held.
 ///
 /// Dropping the iterator stops all reading.
+#[expect(clippy::needless_pass_by_value, reason = "options are made for one capture")]
 pub fn capture(
     root: &Path,
     prefix: &TreePath,

@@ -10,7 +10,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, RenameFlags, fsync, renameat, renameat_with, statat, syncfs};
+use rustix::fs::{
+    AtFlags, Mode, RenameFlags, chmodat, fchmod, fsync, renameat, renameat_with, statat, syncfs,
+};
 use rustix::io::Errno;
 
 use super::carry::{copy, copy_folder};
@@ -21,7 +23,7 @@ use crate::MediaError;
 use crate::capture::open_root;
 use crate::error::io_error;
 use crate::leftover::{self, Role, is_leftover};
-use crate::listing::Listing;
+use crate::listing::{Listing, open_folder};
 use crate::meta::Meta;
 
 /// The entries of both folders, by inode.
@@ -39,7 +41,10 @@ pub(super) fn names(switching: &Switching<'_>) -> Result<Vec<Name>, MediaError> 
             *(if new { &mut sides.1 } else { &mut sides.0 }) = inode;
         }
     }
-    Ok(names.into_iter().map(|(bytes, (old, new))| Name { bytes, old, new }).collect())
+    // A file that was brought over is the same in both: there is nothing to exchange.
+    let differs = |(_, (old, new)): &(_, (Option<u64>, Option<u64>))| old != new;
+    let name = |(bytes, (old, new))| Name { bytes, old, new };
+    Ok(names.into_iter().filter(differs).map(name).collect())
 }
 
 /// Moves every entry to where it belongs after the switch.
@@ -161,21 +166,27 @@ impl<'a> Pair<'a> {
         if let Some(error) = crate::fault::exchange_error(&one.shown) {
             return self.exchange_by(error, one);
         }
-        match renameat_with(&self.live, name, &self.other, name, RenameFlags::EXCHANGE) {
+        let places = [(&self.live, name), (&self.other, name)];
+        let exchanged = movable(&places, || {
+            renameat_with(&self.live, name, &self.other, name, RenameFlags::EXCHANGE)
+        });
+        match exchanged {
             Ok(()) => self.stepped(Ok(()), one),
             Err(error) => self.exchange_by(error, one),
         }
     }
 
+    /// Another way, when an exchange fails. On the way back both entries are such as could be
+    /// renamed before, a copy among them, so that renames do.
     fn exchange_by(&self, error: Errno, one: &One<'_>) -> Result<(), MediaError> {
         let name = &one.name.bytes[..];
+        let back = Self::there(&self.live, name, one)? == one.name.new;
         match error {
-            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {
-                let in_live = Self::there(&self.live, name, one)? == one.name.new;
+            Errno::XDEV if !back => self.forward_copied(one),
+            Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {
                 self.rename((&self.other, name), (&self.other, &one.swap), one)?;
-                if in_live { self.backward_swapped(one) } else { self.forward_swapped(one) }
+                if back { self.backward_swapped(one) } else { self.forward_swapped(one) }
             }
-            Errno::XDEV => self.forward_copied(one),
             error => Err(io_error("exchange", &one.shown)(error)),
         }
     }
@@ -213,12 +224,14 @@ impl<'a> Pair<'a> {
         if Self::there(&self.other, &one.copy, one)?.is_none() {
             Self::remove(&self.other, &one.part, one)?;
             self.copy(one)?;
+            self.switching.step();
             syncfs(&self.other).map_err(io_error("write to disk", &one.shown))?;
             self.rename((&self.other, &one.part), (&self.other, &one.copy), one)?;
         }
         let live = Self::there(&self.live, name, one)?;
         if live.is_some() && live != one.name.new {
             Self::remove(&self.live, name, one)?;
+            self.switching.step();
         }
         if one.name.new.is_some() && Self::there(&self.other, name, one)? == one.name.new {
             self.rename((&self.other, name), (&self.live, name), one)?;
@@ -233,6 +246,7 @@ impl<'a> Pair<'a> {
             self.rename((&self.live, name), (&self.other, name), one)?;
         } else {
             Self::remove(&self.live, name, one)?;
+            self.switching.step();
         }
         self.rename((&self.other, &one.copy), (&self.live, name), one)
     }
@@ -264,13 +278,15 @@ impl<'a> Pair<'a> {
     }
 
     fn try_rename(from: (&OwnedFd, &[u8]), to: (&OwnedFd, &[u8])) -> rustix::io::Result<()> {
-        match renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE) {
-            // Not every filesystem knows the flag; the name was free a moment ago.
-            Err(Errno::INVAL | Errno::NOSYS) if inode(to.0, to.1)?.is_none() => {
-                renameat(from.0, from.1, to.0, to.1)
+        movable(&[from], || {
+            match renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE) {
+                // Not every filesystem knows the flag; the name was free a moment ago.
+                Err(Errno::INVAL | Errno::NOSYS) if inode(to.0, to.1)?.is_none() => {
+                    renameat(from.0, from.1, to.0, to.1)
+                }
+                renamed => renamed,
             }
-            renamed => renamed,
-        }
+        })
     }
 
     fn stepped(&self, moved: rustix::io::Result<()>, one: &One<'_>) -> Result<(), MediaError> {
@@ -287,6 +303,32 @@ impl<'a> Pair<'a> {
         let reason = format!("`{}` is in neither folder", one.shown.display());
         MediaError::Journal { path: self.switching.journal_path(), reason }
     }
+}
+
+/// Moves something. Whoever is not root cannot move a folder without write permission to another
+/// folder (its `..` changes): such ones get it for that moment.
+fn movable(
+    places: &[(&OwnedFd, &[u8])],
+    act: impl Fn() -> rustix::io::Result<()>,
+) -> rustix::io::Result<()> {
+    match act() {
+        Err(Errno::ACCESS) => {}
+        moved => return moved,
+    }
+    let mut widened = Vec::new();
+    for (dir, name) in places {
+        let found = Meta::from(statat(dir, *name, AtFlags::SYMLINK_NOFOLLOW)?);
+        if found.is_folder() && found.mode & 0o700 != 0o700 {
+            let wide = Mode::from_raw_mode(found.mode | 0o700);
+            chmodat(dir, *name, wide, AtFlags::empty())?;
+            widened.push((open_folder(dir, name)?, Mode::from_raw_mode(found.mode)));
+        }
+    }
+    let moved = act();
+    for (folder, mode) in widened {
+        fchmod(folder, mode)?;
+    }
+    moved
 }
 
 fn inode(dir: &OwnedFd, name: &[u8]) -> rustix::io::Result<Option<u64>> {

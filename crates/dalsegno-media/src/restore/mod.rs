@@ -18,6 +18,8 @@ mod sealed;
 mod staged;
 mod switch;
 mod target;
+#[cfg(test)]
+mod tests;
 mod writers;
 mod written;
 

@@ -1,5 +1,7 @@
 //! Trees made, read and compared without the code under test.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
+#![allow(clippy::format_push_string, clippy::unnecessary_debug_formatting, reason = "brevity")]
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -8,6 +10,7 @@ use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 
 use dalsegno_format::{Entry, EntryKind, TreePath};
 use dalsegno_media::{
@@ -296,26 +299,33 @@ pub fn put(root: &Path, files: &[(&str, &str)]) {
 }
 
 /// Runs one ignored test of this very program in another process, under a command that changes its
-/// user or its mounts.
-pub fn again(
-    wrapper: &[&str],
-    test: &str,
-    environment: &[(&str, &OsStr)],
-) -> std::process::ExitStatus {
-    let program = std::env::current_exe().unwrap();
-    let mut all: Vec<&OsStr> = wrapper.iter().map(OsStr::new).collect();
-    all.push(program.as_os_str());
-    let mut command = std::process::Command::new(all[0]);
-    command.args(&all[1..]).args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]);
-    command.envs(environment.iter().copied());
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    if output.status.code().is_some() {
-        assert!(text.contains("1 passed") || !output.status.success(), "no such test: {text}");
-        if !output.status.success() {
-            println!("{text}");
-        }
+/// mounts.
+pub fn again(wrapper: &[&str], test: &str, environment: &[(&str, &OsStr)]) -> ExitStatus {
+    run(&std::env::current_exe().unwrap(), wrapper, test, environment)
+}
+
+/// The same as a user without rights, who can enter `home`.
+pub fn as_nobody(home: &Path, test: &str, environment: &[(&str, &OsStr)]) -> ExitStatus {
+    fs::set_permissions(home, fs::Permissions::from_mode(0o755)).unwrap();
+    // The test program itself may lie below a folder that only root can enter.
+    let program = home.join("program");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let wrapper = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    run(&program, &wrapper, test, environment)
+}
+
+fn run(program: &Path, wrapper: &[&str], test: &str, environment: &[(&str, &OsStr)]) -> ExitStatus {
+    let mut words: Vec<&OsStr> = wrapper.iter().map(OsStr::new).collect();
+    words.push(program.as_os_str());
+    words.extend(["--exact", test, "--ignored", "--nocapture"].map(OsStr::new));
+    let mut command = Command::new(words[0]);
+    let output = command.args(&words[1..]).envs(environment.iter().copied()).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    if output.status.success() {
+        assert!(text.contains("1 passed"), "no such test: {text}");
+    } else if output.status.code().is_some() {
+        println!("{text}");
     }
     output.status
 }
@@ -326,6 +336,6 @@ pub fn is_root() -> bool {
 
 /// Mounts something, in a process that has mounts of its own.
 pub fn mount(arguments: &[&str], at: &Path) {
-    let status = std::process::Command::new("mount").args(arguments).arg(at).status().unwrap();
+    let status = Command::new("mount").args(arguments).arg(at).status().unwrap();
     assert!(status.success());
 }

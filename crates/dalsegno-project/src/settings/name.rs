@@ -57,13 +57,22 @@ pub(super) fn unknown(settings: &SettingValues) -> Vec<UnknownSetting> {
         .collect()
 }
 
-/// The known name with the fewest edits, if they are few for its length.
 fn nearest(name: &str) -> Option<&'static str> {
-    SETTING_NAMES
+    nearest_name(name, SETTING_NAMES, "BACKUP_".len())
+}
+
+/// The known name with the fewest edits, if they are few for its length; `shared` bytes that all
+/// names begin with do not count.
+pub fn nearest_name<'n>(
+    name: &str,
+    known: impl IntoIterator<Item = &'n str>,
+    shared: usize,
+) -> Option<&'n str> {
+    known
         .into_iter()
         .map(|known| (distance(name, known), known))
         .min()
-        .filter(|(edits, known)| *edits <= (known.len() - "BACKUP_".len()).div_ceil(3))
+        .filter(|(edits, known)| *edits <= known.len().saturating_sub(shared).div_ceil(3))
         .map(|(_, known)| known)
 }
 

@@ -1,0 +1,89 @@
+# A fresh Debian machine with Rust and Python is enough: xtask/setup.sh installs what is missing, and says so.
+#
+#   RELEASE=1     build and demo with the optimised binary
+#   PYTHON=...    the interpreter that .venv is made from (python3)
+
+SHELL := /bin/sh
+.SHELLFLAGS := -euc
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# rustup puts cargo here, and shells that have not read the profile yet miss it.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# Caches lie where nothing that is copied, packed or committed picks them up.
+export RUFF_CACHE_DIR := $(CURDIR)/target/ruff
+export MYPY_CACHE_DIR := $(CURDIR)/target/mypy
+
+SETUP := sh xtask/setup.sh
+VENV := $(CURDIR)/.venv/bin
+PYTHON_FOLDERS := python examples benches
+# What is tested on a clean clone is what was committed, Cargo.lock too.
+LOCKED := $(if $(CI),--locked)
+PROFILE := $(if $(RELEASE),release,debug)
+say = printf '\n== %s\n'
+
+# The target folder may have been moved by the user's cargo configuration.
+TARGET = $(shell cargo metadata --no-deps --format-version 1 | \
+	$(VENV)/python -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+
+.PHONY: help setup build demo test check fmt clean-venv
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what builds, checks and tests need
+	@$(say) "Looking for what building, checking and testing need"
+	@$(SETUP) build check test python
+
+build: ## the dalsegno binary
+	@$(SETUP) build
+	@$(say) "Building dalsegno ($(PROFILE))"
+	@cargo build $(LOCKED) --package dalsegno-cli $(if $(RELEASE),--release)
+
+demo: build ## a site is filled, backed up, damaged and restored, and proven equal
+	@$(SETUP) python
+	@$(say) "Running examples/demo.sh"
+	@DALSEGNO="$(TARGET)/$(PROFILE)/dalsegno" PYTHON="$(VENV)/python" sh examples/demo.sh
+
+test: ## every test, then the demo
+	@$(SETUP) build test python
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		$(say) "Running the tests of the workspace with cargo nextest"; \
+		DALSEGNO_TEST_PYTHON="$(VENV)/python" cargo nextest run $(LOCKED) --workspace $(if $(CI),--profile ci); \
+	else \
+		$(say) "Running the tests of the workspace with cargo test (cargo nextest is not installed, and is faster)"; \
+		DALSEGNO_TEST_PYTHON="$(VENV)/python" cargo test $(LOCKED) --workspace --no-fail-fast; \
+	fi
+	@if [ -d python/tests ]; then \
+		$(say) "Running the tests of python/"; \
+		$(VENV)/python -m unittest discover --start-directory python/tests --top-level-directory python; \
+	fi
+	@$(MAKE) demo RELEASE=
+
+check: ## layout, lints, documentation, walls, licences, types
+	@$(SETUP) build check python
+	@$(say) "cargo fmt: layout of the Rust files"
+	@cargo fmt --all --check
+	@$(say) "cargo xtask tidy: walls, licences, names, sizes, texts, links"
+	@cargo run $(LOCKED) --quiet --package xtask -- tidy
+	@$(say) "ruff: lints and layout of the Python files"
+	@$(VENV)/ruff check $(PYTHON_FOLDERS)
+	@$(VENV)/ruff format --check $(PYTHON_FOLDERS)
+	@$(say) "mypy: types of python/dalsegno"
+	@$(VENV)/mypy
+	@$(say) "cargo clippy: lints of the Rust files"
+	@cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	@$(say) "cargo doc: links and layout of the documentation"
+	@RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --no-deps --workspace --document-private-items
+
+fmt: ## lay out the Rust and Python files
+	@$(SETUP) build check python
+	@$(say) "Laying out the Rust and Python files"
+	@cargo fmt --all
+	@$(VENV)/ruff format $(PYTHON_FOLDERS)
+
+clean-venv: ## remove .venv
+	@$(say) "Removing .venv"
+	@rm -rf .venv
