@@ -24,8 +24,9 @@ LOCKED := $(if $(CI),--locked)
 PROFILE := $(if $(RELEASE),release,debug)
 say = printf '\n== %s\n'
 
-# The target folder may have been moved by the user's cargo configuration.
-TARGET = $(shell cargo metadata --no-deps --format-version 1 | \
+# The target folder may have been moved by the user's cargo configuration.  Asked for in the recipe: $(shell) does not
+# see the PATH above.
+target_folder = $$(cargo metadata --no-deps --format-version 1 | \
 	$(VENV)/python -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
 
 .PHONY: help setup build demo test check fmt clean-venv
@@ -45,7 +46,8 @@ build: ## the dalsegno binary
 demo: build ## a site is filled, backed up, damaged and restored, and proven equal
 	@$(SETUP) python
 	@$(say) "Running examples/demo.sh"
-	@DALSEGNO="$(TARGET)/$(PROFILE)/dalsegno" PYTHON="$(VENV)/python" sh examples/demo.sh
+	@target=$(target_folder); \
+	DALSEGNO="$$target/$(PROFILE)/dalsegno" PYTHON="$(VENV)/python" sh examples/demo.sh
 
 test: ## every test, then the demo
 	@$(SETUP) build test python

@@ -34,7 +34,9 @@ fn a_rewound_tree_is_as_if_nothing_had_been() {
         let path = folder.path().join(format!("again{}", form.extension()));
         let mut writer = TreeWriter::create(&path, options(form, folder.path())).unwrap();
         writer.add_metadata(&metadata(form)).unwrap();
-        start.iter().for_each(|sample| add(&mut writer, sample).unwrap());
+        for sample in &start {
+            add(&mut writer, sample).unwrap();
+        }
         for (n, bytes) in [noise(6 << 20, 9), noise(4 << 20, 9), vec![]].into_iter().enumerate() {
             let mark = writer.mark().unwrap();
             let before = writer.totals();

@@ -173,12 +173,19 @@ fn compare_storages(
             None => match site.media_roots().iter().find(|r| r.alias == *alias) {
                 Some(root) if root.location.is_dir() => {
                     let patterns = &old.metadata().options;
-                    let selection =
-                        Selection::new(&patterns.media_exclude, &patterns.exclude_media)
-                            .map_err(EngineError::media(alias))?;
+                    let (names, paths) = (&patterns.media_exclude, &patterns.exclude_media);
+                    let selection = site
+                        .selection(&root.location, names, paths)
+                        .map_err(EngineError::media(alias))?;
                     compare(
                         first,
-                        Files::of_live(alias, &root.location, &folder, &selection)?,
+                        Files::of_live(
+                            alias,
+                            &root.location,
+                            &folder,
+                            &selection,
+                            site.own_folders(),
+                        )?,
                         run,
                     )?
                 }
@@ -224,8 +231,9 @@ impl<'a> Files<'a> {
         location: &Path,
         folder: &TreePath,
         selection: &Selection,
+        skip: Vec<(u64, u64)>,
     ) -> Result<Self, EngineError> {
-        let options = CaptureOptions { workers: workers(), ..CaptureOptions::default() };
+        let options = CaptureOptions { workers: workers(), skip, ..CaptureOptions::default() };
         let capture = dalsegno_media::capture(location, folder, selection, options)
             .map_err(EngineError::media(alias))?;
         let (alias, folder) = (alias.to_owned(), folder.clone());

@@ -165,6 +165,20 @@ fn storages(site: &Site, findings: &mut Findings) {
             );
         } else {
             findings.good(format!("storage {}: `{path}`", root.alias));
+            for alias in site.aliases() {
+                let inside = site
+                    .database(&alias, "back up")
+                    .is_ok_and(|d| d.path.starts_with(&root.location));
+                if inside {
+                    findings.warning(
+                        format!(
+                            "database {alias} lies inside storage {}: it may be served to visitors",
+                            root.alias
+                        ),
+                        format!("Move the database out of `{path}`."),
+                    );
+                }
+            }
             writable(
                 root.location.parent(),
                 &format!("the folder that holds storage {}", root.alias),

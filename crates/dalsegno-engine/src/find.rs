@@ -7,7 +7,7 @@ use dalsegno_archive::{Archive, ArchiveError, Peek};
 use dalsegno_format::{Form, Outcome, tree};
 use dalsegno_store::StoreError;
 
-use crate::EngineError;
+use crate::{EngineError, workers};
 
 /// The tag of backups that a restore made before it changed anything.
 pub const PRE_RESTORE_TAG: &str = "pre-restore";
@@ -53,13 +53,25 @@ pub fn file_stem(path: &Path) -> String {
 /// All backups of some folders, newest first; what cannot be read comes last, by name. Only
 /// trailers, sidecars and the two JSON files of a folder are read.
 pub fn scan(folders: &[PathBuf]) -> Result<Vec<Listed>, EngineError> {
-    let mut found = Vec::new();
+    let mut paths = Vec::new();
     for folder in folders {
-        for path in candidates(folder)? {
-            let peek = Archive::peek(&path);
-            found.push(Listed { path, peek });
-        }
+        paths.extend(candidates(folder)?);
     }
+    let share = paths.len().div_ceil(workers()).max(1);
+    let mut found: Vec<Listed> = std::thread::scope(|scope| {
+        let threads: Vec<_> = paths
+            .chunks(share)
+            .map(|paths| {
+                let peek =
+                    |path: &PathBuf| Listed { peek: Archive::peek(path), path: path.clone() };
+                scope.spawn(move || paths.iter().map(peek).collect::<Vec<_>>())
+            })
+            .collect();
+        let listed = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+            thread.join().expect("reading a manifest does not panic")
+        };
+        threads.into_iter().flat_map(listed).collect()
+    });
     found.sort_by(|a, b| {
         b.peek
             .is_ok()

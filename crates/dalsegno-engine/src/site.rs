@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dalsegno_format::{Host, ProjectIdentity};
+use dalsegno_media::{MediaError, Selection};
 use dalsegno_project::descriptor::Vendor;
 use dalsegno_project::{BackupSettings, Descriptor, Project};
 
@@ -159,35 +160,77 @@ impl Site {
         })
     }
 
-    /// The folders of media to capture: each local storage that is not for static files, once, and
-    /// the folders of fields that have a local storage of their own.
+    /// The folders of media to capture: each local storage that is not for static files, and the
+    /// folders of fields that have a local storage of their own. A folder inside another is
+    /// captured with that one.
     pub fn media_roots(&self) -> Vec<MediaRoot> {
+        let storages = self.descriptor().media_storages().filter_map(|storage| {
+            let location = storage.location.clone().filter(|_| storage.local)?;
+            let backend = Some(storage.backend.clone());
+            Some(MediaRoot { alias: storage.alias.clone(), backend, location })
+        });
+        let fields = self.descriptor().models().flat_map(|model| {
+            model.file_columns().filter_map(|(field, _, file)| {
+                let location = file.location.clone().filter(|_| file.local)?;
+                let alias = format!("{}.{}", model.label, field.name);
+                Some(MediaRoot { alias, backend: file.backend.clone(), location })
+            })
+        });
+        let all: Vec<MediaRoot> =
+            storages.chain(fields).filter(|root| !self.is_site_itself(&root.location)).collect();
         let mut roots: Vec<MediaRoot> = Vec::new();
-        for storage in self.descriptor().media_storages() {
-            let Some(location) = storage.location.clone().filter(|_| storage.local) else {
-                continue;
-            };
-            if storage.same_location_as.is_none() && !self.is_site_itself(&location) {
-                let backend = Some(storage.backend.clone());
-                roots.push(MediaRoot { alias: storage.alias.clone(), backend, location });
-            }
-        }
-        for model in self.descriptor().models() {
-            for (field, _, file) in model.file_columns() {
-                let Some(location) = file.location.as_ref().filter(|_| file.local) else {
-                    continue;
-                };
-                let known = roots.iter().any(|root| location.starts_with(&root.location));
-                if !known && !self.is_site_itself(location) {
-                    roots.push(MediaRoot {
-                        alias: format!("{}.{}", model.label, field.name),
-                        backend: file.backend.clone(),
-                        location: location.clone(),
-                    });
-                }
+        for root in &all {
+            let place = real(&root.location);
+            let known = roots.iter().any(|other| real(&other.location) == place);
+            let inside = all.iter().any(|other| {
+                let other = real(&other.location);
+                place != other && place.starts_with(&other)
+            });
+            if !known && !inside {
+                roots.push(root.clone());
             }
         }
         roots
+    }
+
+    /// The storage whose folder holds this one, other than itself.
+    fn outer(&self, location: &Path) -> Option<String> {
+        let place = real(location);
+        let holds = |root: &MediaRoot| {
+            let root = real(&root.location);
+            root != place && place.starts_with(&root)
+        };
+        self.media_roots().into_iter().find(holds).map(|root| root.alias)
+    }
+
+    /// Folders of backups, by device and inode: should one lie in a storage, it is neither captured
+    /// nor replaced.
+    pub(crate) fn own_folders(&self) -> Vec<(u64, u64)> {
+        use std::os::unix::fs::MetadataExt;
+        let folders = self.folders();
+        folders.iter().filter_map(|f| f.metadata().ok()).map(|m| (m.dev(), m.ino())).collect()
+    }
+
+    /// What is left out of a storage: the patterns given, and the site's own databases, which are
+    /// captured as databases. A live database file must never be copied or replaced as a file.
+    pub(crate) fn selection(
+        &self,
+        root: &Path,
+        names: &[String],
+        paths: &[String],
+    ) -> Result<Selection, MediaError> {
+        let root = real(root);
+        let mut paths = paths.to_vec();
+        for alias in self.aliases() {
+            let Ok(database) = self.database(&alias, "back up") else { continue };
+            let Ok(below) = real(&database.path).strip_prefix(&root).map(Path::to_owned) else {
+                continue;
+            };
+            let Some(below) = below.to_str() else { continue };
+            let name = literal(below);
+            paths.extend(["", "-wal", "-shm", "-journal"].map(|end| format!("{name}{end}")));
+        }
+        Selection::new(names, &paths)
     }
 
     /// Storages that are not captured, with the reason.
@@ -206,6 +249,8 @@ impl Site {
                 )
             } else if let Some(other) = &storage.same_location_as {
                 (format!("it is the same folder as storage `{other}`"), false)
+            } else if let Some(outer) = storage.location.as_deref().and_then(|l| self.outer(l)) {
+                (format!("it lies inside storage `{outer}` and is captured with it"), false)
             } else {
                 match &storage.location {
                     None => {
@@ -224,6 +269,34 @@ impl Site {
 
     /// Whether a folder is the project's own or one above it: no storage may be replaced there.
     pub fn is_site_itself(&self, folder: &Path) -> bool {
-        self.base_dir().starts_with(folder)
+        real(self.base_dir()).starts_with(real(folder))
+    }
+}
+
+/// A path with links resolved, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => real(parent).join(name),
+        _ => path.to_owned(),
+    })
+}
+
+/// A pattern that matches this text only.
+fn literal(text: &str) -> String {
+    text.chars()
+        .map(|c| if "*?[]{}\\!,".contains(c) { format!("[{c}]") } else { c.to_string() })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_pattern_matches_itself_only() {
+        let name = "a*b?[c]{d}.sqlite3";
+        let selection = Selection::new(&[], &[literal(name)]).unwrap();
+        assert!(selection.leaves_out_path(name.as_bytes()));
+        assert!(!selection.leaves_out_path(b"aXbYc{d}.sqlite3"));
     }
 }

@@ -26,7 +26,9 @@ fn a_backup_tells_what_it_holds() {
 fn compression_is_chosen() {
     let site = Site::plain();
     site.write("media/text", "much the same again\n".repeat(20_000));
-    let size = |name: &str, args: &[&str]| fs::metadata(backup(&site, name, args)).expect("it is there").len();
+    let size = |name: &str, args: &[&str]| {
+        fs::metadata(backup(&site, name, args)).expect("it is there").len()
+    };
     let plain = size("plain", &["--no-compress"]);
     let fast = size("fast", &["--compression-level", "1"]);
     let best = size("best", &["--compression-level", "9", "--compress"]);
@@ -52,10 +54,16 @@ fn nothing_existing_is_overwritten() {
 #[test]
 fn a_taken_name_gets_a_number() {
     let site = Site::plain();
-    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is not 1970");
+    let clock =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is not 1970");
     for ahead in 0..60 {
         let output = std::process::Command::new("date")
-            .args(["-u", "-d", &format!("@{}", clock.as_secs() + ahead), "+backups/backup_%Y%m%d_%H%M%S.tar"])
+            .args([
+                "-u",
+                "-d",
+                &format!("@{}", clock.as_secs() + ahead),
+                "+backups/backup_%Y%m%d_%H%M%S.tar",
+            ])
             .output()
             .expect("date runs");
         site.write(String::from_utf8_lossy(&output.stdout).trim(), "");
@@ -87,7 +95,8 @@ fn parts_are_chosen() {
         let mut all = vec!["backup", "--output-dir", "parts"];
         all.extend(args);
         let manifest = &report(&site, &all)["manifest"];
-        let held = |what: &str| manifest["completion"][what].as_object().map_or(0, serde_json::Map::len);
+        let held =
+            |what: &str| manifest["completion"][what].as_object().map_or(0, serde_json::Map::len);
         assert_eq!((held("databases"), held("storages")), (databases, storages), "{args:?}");
         assert_eq!(manifest["metadata"]["type"], kind, "{args:?}");
     }
@@ -121,9 +130,23 @@ fn rows_are_left_out_and_their_tables_kept() {
     let site = Site::bookshop(600, 60);
     let changes = site.ask("db.sqlite3", "SELECT count(*) FROM books_changelog");
     assert_ne!(changes, "0");
-    backup(&site, "lean", &["--exclude-data", "books.ChangeLog", "--exclude-data", "sessions.Session"]);
+    backup(
+        &site,
+        "lean",
+        &["--exclude-data", "books.ChangeLog", "--exclude-data", "sessions.Session"],
+    );
     let target = site.outside("lean.db");
-    ok(&site, &["restore", "lean", "--force", "--skip-media", "--to-database", &format!("sqlite:///{}", target.display())]);
+    ok(
+        &site,
+        &[
+            "restore",
+            "lean",
+            "--force",
+            "--skip-media",
+            "--to-database",
+            &format!("sqlite:///{}", target.display()),
+        ],
+    );
     assert_eq!(site.ask(&target, "SELECT count(*) FROM books_changelog"), "0");
     let books = site.ask("db.sqlite3", "SELECT count(*) FROM books_book");
     assert_eq!(site.ask(&target, "SELECT count(*) FROM books_book"), books);
@@ -146,7 +169,10 @@ fn media_are_left_out_by_pattern() {
         found
     };
     let all = names(&[]);
-    assert!(all.contains(&"a/cache/x".to_owned()) && !all.contains(&".hidden".to_owned()), "{all:?}");
+    assert!(
+        all.contains(&"a/cache/x".to_owned()) && !all.contains(&".hidden".to_owned()),
+        "{all:?}"
+    );
     let some = names(&["--exclude-media", "a/cache", "--exclude-media", "*.jpg"]);
     assert!(!some.iter().any(|n| n.starts_with("a/cache") || n.ends_with(".jpg")), "{some:?}");
     assert!(some.contains(&"a/one.txt".to_owned()), "{some:?}");
@@ -172,7 +198,10 @@ fn walk(root: &std::path::Path) -> Vec<String> {
 #[test]
 fn cache_folders_are_left_out_by_their_tag() {
     let site = Site::plain();
-    site.write("media/thumbs/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# thumbs\n");
+    site.write(
+        "media/thumbs/CACHEDIR.TAG",
+        "Signature: 8a477f597d28d172789f06886806bc55\n# thumbs\n",
+    );
     site.write("media/thumbs/big.png", "made again at any time");
     site.write("media/fake/CACHEDIR.TAG", "no signature");
     site.write("media/fake/real.png", "not made again");
@@ -237,7 +266,8 @@ fn root_gives_what_it_makes_to_the_owner_of_the_folder() {
     let site = Site::plain();
     for folder in ["backups", "backups_data"] {
         fs::create_dir(site.path(folder)).expect("it is new");
-        std::os::unix::fs::chown(site.path(folder), Some(65534), Some(65534)).expect("the tests run as root");
+        std::os::unix::fs::chown(site.path(folder), Some(65534), Some(65534))
+            .expect("the tests run as root");
     }
     backup(&site, "a", &[]);
     backup(&site, "b", &["--form", "folder"]);

@@ -14,7 +14,11 @@ fn a_backup_goes_with_its_sidecar() {
         assert_snapshot!(run(&site, &["-q", "delete", "gone"]).expect(13).err(), @"");
         assert!(path.exists());
         ok(&site, &["delete", text(&path), "--force"]);
-        assert!(!site.names("backups").iter().any(|name| name.contains("gone")), "{:?}", site.names("backups"));
+        assert!(
+            !site.names("backups").iter().any(|name| name.contains("gone")),
+            "{:?}",
+            site.names("backups")
+        );
         ok(&site, &["verify", &format!("kept-{form}")]);
     }
 }

@@ -17,7 +17,10 @@ fn by_id_prefix_name_file_and_path() {
     let site = Site::plain();
     let path = backup(&site, "one", &["--name", "first"]);
     backup(&site, "two", &[]);
-    let id = report(&site, &["show", "first"])["manifest"]["metadata"]["id"].as_str().expect("an id").to_owned();
+    let id = report(&site, &["show", "first"])["manifest"]["metadata"]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     for wanted in [&id, "first", "one", "one.tar.gz", text(&path), "backups/one.tar.gz"] {
         assert_eq!(name_of(&site, wanted), "first", "{wanted}");
     }
@@ -88,7 +91,13 @@ fn an_empty_list_says_what_to_do() {
 /// Columns without their padding, which depends on sizes.
 fn columns(text: &str) -> String {
     text.lines()
-        .map(|line| line.split("  ").filter(|c| !c.is_empty()).map(str::trim).collect::<Vec<_>>().join(" | "))
+        .map(|line| {
+            line.split("  ")
+                .filter(|c| !c.is_empty())
+                .map(str::trim)
+                .collect::<Vec<_>>()
+                .join(" | ")
+        })
         .collect::<Vec<_>>()
         .join("\n")
 }

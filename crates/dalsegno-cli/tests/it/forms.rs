@@ -8,7 +8,8 @@ use dalsegno_testkit::{Site, assert_same, damage};
 use crate::{backup, ok, report, restore, text};
 
 fn shell(folder: &std::path::Path, script: &str) -> String {
-    let done = Command::new("sh").args(["-euc", script]).current_dir(folder).output().expect("sh runs");
+    let done =
+        Command::new("sh").args(["-euc", script]).current_dir(folder).output().expect("sh runs");
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
     assert!(done.status.success(), "{script}: {said}{}", String::from_utf8_lossy(&done.stderr));
     said

@@ -57,7 +57,8 @@ fn one_file_is_taken_out() {
 fn a_backup_needs_no_project_to_be_looked_at() {
     let site = Site::plain();
     backup(&site, "b", &[]);
-    fs::rename(site.path("backups/b.tar.gz"), site.outside("moved.tar.gz")).expect("it can be moved");
+    fs::rename(site.path("backups/b.tar.gz"), site.outside("moved.tar.gz"))
+        .expect("it can be moved");
     fs::remove_file(site.path("dalsegno.toml")).expect("it is there");
     for args in [
         &["show", "../moved.tar.gz"][..],

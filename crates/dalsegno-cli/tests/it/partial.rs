@@ -13,7 +13,10 @@ fn an_unreadable_file_makes_a_backup_partial() {
     let site = Site::plain();
     let secret = site.path("media/a/two.txt");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).expect("modes can be set");
-    let answer = site.call(BINARY, &["-q", "--format", "text", "backup", "--filename", "part"]).unprivileged().run();
+    let answer = site
+        .call(BINARY, &["-q", "--format", "text", "backup", "--filename", "part"])
+        .unprivileged()
+        .run();
     assert_snapshot!(answer, @"");
     let answer = site.call(BINARY, &["backup", "--filename", "part2"]).unprivileged().run();
     assert_snapshot!(answer, @"");

@@ -9,22 +9,50 @@ use crate::{BINARY, ok, run};
 #[test]
 fn json_lines() {
     let site = Site::plain();
-    let answer = ok(&site, &["--format", "json", "backup", "--name", "n", "--description", "d", "--tag", "t", "--tag", "u"]);
+    let answer = ok(
+        &site,
+        &[
+            "--format",
+            "json",
+            "backup",
+            "--name",
+            "n",
+            "--description",
+            "d",
+            "--tag",
+            "t",
+            "--tag",
+            "u",
+        ],
+    );
     assert_eq!(answer.stderr, "");
-    let lines: Vec<Value> =
-        answer.stdout.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    let lines: Vec<Value> = answer
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("each line is JSON"))
+        .collect();
     let (last, before) = lines.split_last().expect("there is a report");
     for line in before {
-        assert!(["stage", "progress", "warning"].contains(&line["event"].as_str().unwrap_or_default()), "{line}");
+        assert!(
+            ["stage", "progress", "warning"].contains(&line["event"].as_str().unwrap_or_default()),
+            "{line}"
+        );
     }
     let keys: Vec<&String> = last.as_object().expect("it is an object").keys().collect();
     assert_snapshot!(format!("{keys:?}"), @"");
-    assert_eq!((&last["event"], &last["verb"], &last["outcome"]), (&"report".into(), &"backup".into(), &"complete".into()));
+    assert_eq!(
+        (&last["event"], &last["verb"], &last["outcome"]),
+        (&"report".into(), &"backup".into(), &"complete".into())
+    );
     let metadata = &last["manifest"]["metadata"];
     assert_eq!((&metadata["name"], &metadata["description"]), (&"n".into(), &"d".into()));
     assert_eq!(metadata["tags"], serde_json::json!(["t", "u"]));
     for key in [
-        "backup_timestamp", "django_version", "backup_options", "storage_backend", "database_engine",
+        "backup_timestamp",
+        "django_version",
+        "backup_options",
+        "storage_backend",
+        "database_engine",
     ] {
         assert!(metadata.get(key).is_some(), "{key}");
     }
@@ -36,14 +64,21 @@ fn errors_are_json_too() {
     let answer = run(&site, &["--format", "json", "show", "nothing"]).expect(10);
     assert_eq!(answer.stderr, "");
     let error = answer.json();
-    assert_eq!((&error["event"], &error["kind"], &error["exit_code"]), (&"error".into(), &"not_found".into(), &10.into()));
+    assert_eq!(
+        (&error["event"], &error["kind"], &error["exit_code"]),
+        (&"error".into(), &"not_found".into(), &10.into())
+    );
     assert!(error["hint"].is_string());
 }
 
 #[test]
 fn quiet_says_nothing() {
     let site = Site::plain();
-    for args in [&["-q", "backup", "--filename", "x"][..], &["-q", "restore", "x", "--force"], &["-q", "rollback", "latest", "--force"]] {
+    for args in [
+        &["-q", "backup", "--filename", "x"][..],
+        &["-q", "restore", "x", "--force"],
+        &["-q", "rollback", "latest", "--force"],
+    ] {
         let answer = ok(&site, args);
         assert_eq!(answer.all(), "", "{args:?}");
     }
@@ -60,8 +95,52 @@ fn help_fits_on_a_screen() {
 fn help_of_each_verb_has_each_option() {
     let site = Site::empty();
     let verbs: [(&str, &[&str]); 13] = [
-        ("backup", &["--output-dir", "--filename", "--form", "--compress", "--no-compress", "--compression-level", "--skip-media", "--skip-database", "--database", "--include-fixtures", "--type", "--name", "--description", "--tag", "--exclude-data", "--exclude-media", "--capture"]),
-        ("restore", &["--database", "--from-database", "--skip-media", "--skip-database", "--skip-fixtures", "--no-backup-check", "--force", "--no-input", "--noinput", "--media-strategy", "--dry-run", "--mode", "--no-migrate", "--verify", "--keep-going", "--to-database", "--to-media", "--no-pre-backup", "--other-project"]),
+        (
+            "backup",
+            &[
+                "--output-dir",
+                "--filename",
+                "--form",
+                "--compress",
+                "--no-compress",
+                "--compression-level",
+                "--skip-media",
+                "--skip-database",
+                "--database",
+                "--include-fixtures",
+                "--type",
+                "--name",
+                "--description",
+                "--tag",
+                "--exclude-data",
+                "--exclude-media",
+                "--capture",
+            ],
+        ),
+        (
+            "restore",
+            &[
+                "--database",
+                "--from-database",
+                "--skip-media",
+                "--skip-database",
+                "--skip-fixtures",
+                "--no-backup-check",
+                "--force",
+                "--no-input",
+                "--noinput",
+                "--media-strategy",
+                "--dry-run",
+                "--mode",
+                "--no-migrate",
+                "--verify",
+                "--keep-going",
+                "--to-database",
+                "--to-media",
+                "--no-pre-backup",
+                "--other-project",
+            ],
+        ),
         ("verify", &["--deep"]),
         ("list", &["--output-dir", "--limit"]),
         ("show", &[]),
@@ -76,7 +155,14 @@ fn help_of_each_verb_has_each_option() {
     ];
     for (verb, options) in verbs {
         let help = ok(&site, &[verb, "--help"]).stdout;
-        for option in options.iter().chain(&["--project", "--config", "--python", "--format", "--quiet", "--verbose"]) {
+        for option in options.iter().chain(&[
+            "--project",
+            "--config",
+            "--python",
+            "--format",
+            "--quiet",
+            "--verbose",
+        ]) {
             assert!(help.contains(option), "{verb} {option}:\n{help}");
         }
     }
@@ -89,13 +175,19 @@ fn help_of_each_verb_has_each_option() {
 #[test]
 fn completions() {
     let site = Site::empty();
-    for (shell, word) in [("bash", "complete -F"), ("zsh", "#compdef dalsegno"), ("fish", "complete -c dalsegno")] {
+    for (shell, word) in
+        [("bash", "complete -F"), ("zsh", "#compdef dalsegno"), ("fish", "complete -c dalsegno")]
+    {
         let script = ok(&site, &["completions", shell]).stdout;
         assert!(script.contains(word) && script.contains("exclude-media"), "{shell}");
         if shell == "bash" {
             let file = site.path("completion");
             std::fs::write(&file, &script).expect("it can be written");
-            let read = std::process::Command::new("bash").arg("-n").arg(&file).status().expect("bash runs");
+            let read = std::process::Command::new("bash")
+                .arg("-n")
+                .arg(&file)
+                .status()
+                .expect("bash runs");
             assert!(read.success());
         }
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::output::Output;
 use super::references::ReferenceCheck;
-use super::request::Scope;
+use super::request::{Scope, ScopedMedia};
 use super::{database, fixtures, media};
 use crate::run::rfc3339;
 use crate::space::{free_space, require};
@@ -50,7 +50,7 @@ pub(super) fn capture(
     output: &Output,
     run: Run<'_>,
 ) -> Result<Written, EngineError> {
-    let estimate = estimate(scope, output, run)?;
+    let estimate = estimate(scope, run)?;
     let compressed = matches!(scope.form, Form::TarGz | Form::TarZst);
     require(output.folder(), if compressed { 1 << 20 } else { estimate })?;
     let metadata = metadata(site, scope, output);
@@ -153,13 +153,13 @@ pub(super) fn begun(output: &Output) -> Timestamp {
 }
 
 /// Bytes that the members will have, as far as can be told before reading them.
-fn estimate(scope: &Scope, output: &Output, run: Run<'_>) -> Result<u64, EngineError> {
+fn estimate(scope: &Scope, run: Run<'_>) -> Result<u64, EngineError> {
     let mut bytes = 1 << 20;
     for database in &scope.databases {
         bytes += database.live.path.metadata().map_or(0, |m| m.len());
     }
-    for root in &scope.media {
-        bytes += media::survey(root, scope, output, run)?.stored;
+    for media in &scope.media {
+        bytes += media::survey(media, run)?.stored;
     }
     Ok(bytes)
 }
@@ -226,7 +226,7 @@ fn metadata(site: &Site, scope: &Scope, output: &Output) -> Metadata {
         storages: scope
             .media
             .iter()
-            .map(|root| {
+            .map(|ScopedMedia { root, .. }| {
                 let described = StorageMetadata {
                     backend: root.backend.clone(),
                     location: root.location.to_string_lossy().into_owned(),

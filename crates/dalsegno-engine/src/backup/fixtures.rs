@@ -43,7 +43,7 @@ pub(super) fn capture(work: &mut Capturing<'_>) -> Result<(), EngineError> {
             continue;
         }
         let mut capture =
-            FolderCapture::new(format!("fixtures {name}"), &location, folder, &everything);
+            FolderCapture::new(format!("fixtures {name}"), &location, folder, &everything, &[]);
         capture.run(work, None, None)?;
         done.files += capture.counts.files;
         done.bytes += capture.counts.bytes;

@@ -1,7 +1,6 @@
 //! Media into the tree.
 
 use std::collections::HashSet;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use dalsegno_archive::{ArchiveError, Content};
@@ -9,52 +8,41 @@ use dalsegno_format::{Entry, EntryKind, StorageCompletion, TreePath, tree};
 use dalsegno_media::{CaptureOptions, Found, LargeFile, MediaError, Rule, Selection, Survey};
 
 use super::capture::Capturing;
-use super::output::Output;
 use super::references::ReferenceCheck;
-use super::request::Scope;
-use crate::site::MediaRoot;
+use super::request::ScopedMedia;
 use crate::{EngineError, Run, workers};
 
 /// How often a large file that changes while it is read is read.
 const TRIES: u32 = 3;
 
-pub(super) fn survey(
-    root: &MediaRoot,
-    scope: &Scope,
-    output: &Output,
-    run: Run<'_>,
-) -> Result<Survey, EngineError> {
+pub(super) fn survey(media: &ScopedMedia, run: Run<'_>) -> Result<Survey, EngineError> {
     let cancelled = || run.cancel.requested();
-    match dalsegno_media::survey(&root.location, &scope.selection, &own_folders(output), &cancelled)
-    {
+    let ScopedMedia { root, selection, skip } = media;
+    match dalsegno_media::survey(&root.location, selection, skip, &cancelled) {
         Err(MediaError::Cancelled) => Err(EngineError::Cancelled),
         survey => survey.map_err(EngineError::media(&root.alias)),
     }
-}
-
-/// The folder of backups, should it lie below a storage: it never goes into a backup.
-fn own_folders(output: &Output) -> Vec<(u64, u64)> {
-    output.folder().metadata().map(|m| (m.dev(), m.ino())).into_iter().collect()
 }
 
 pub(super) fn capture(
     work: &mut Capturing<'_>,
     mut references: Option<&mut ReferenceCheck>,
 ) -> Result<(), EngineError> {
-    let mut roots: Vec<&MediaRoot> = work.scope.media.iter().collect();
-    roots.sort_by_key(|root| tree::storage(&root.alias));
-    let storages = tree::path(tree::STORAGES);
-    let mut has_storages = false;
-    for root in roots {
+    let mut storages: Vec<&ScopedMedia> = work.scope.media.iter().collect();
+    storages.sort_by_key(|media| tree::storage(&media.root.alias));
+    let top = tree::path(tree::STORAGES);
+    let mut has_top = false;
+    for media in storages {
+        let root = &media.root;
         let folder = tree::storage(&root.alias);
-        if folder.parent().is_some() && !has_storages {
-            work.own_folder(&storages)?;
-            has_storages = true;
+        if folder.parent().is_some() && !has_top {
+            work.own_folder(&top)?;
+            has_top = true;
         }
+        let total = survey(media, work.run)?.stored;
         let label = format!("storage {}", root.alias);
-        let selection = &work.scope.selection;
-        let mut capture = FolderCapture::new(label, &root.location, folder, selection);
-        let total = survey(root, work.scope, work.output, work.run)?.stored;
+        let mut capture =
+            FolderCapture::new(label, &root.location, folder, &media.selection, &media.skip);
         capture.run(work, Some(total), references.as_deref_mut())?;
         work.gathered.storages.insert(root.alias.clone(), capture.counts);
     }
@@ -68,6 +56,7 @@ pub(super) struct FolderCapture<'a> {
     location: &'a Path,
     folder: TreePath,
     selection: &'a Selection,
+    skip: &'a [(u64, u64)],
     /// Files that could not be captured: further names of them cannot be either.
     failed: HashSet<TreePath>,
     pub(super) counts: StorageCompletion,
@@ -79,9 +68,10 @@ impl<'a> FolderCapture<'a> {
         location: &'a Path,
         folder: TreePath,
         selection: &'a Selection,
+        skip: &'a [(u64, u64)],
     ) -> Self {
         let counts = StorageCompletion::default();
-        Self { label, location, folder, selection, failed: HashSet::new(), counts }
+        Self { label, location, folder, selection, skip, failed: HashSet::new(), counts }
     }
 
     pub(super) fn run(
@@ -93,7 +83,7 @@ impl<'a> FolderCapture<'a> {
         work.run.progress.stage(&format!("backing up {}", self.label), total);
         let options = CaptureOptions {
             workers: workers(),
-            skip: own_folders(work.output),
+            skip: self.skip.to_vec(),
             ..CaptureOptions::default()
         };
         let failed = || EngineError::media(self.label.trim_start_matches("storage "));
@@ -199,6 +189,9 @@ impl<'a> FolderCapture<'a> {
             if attempt < TRIES {
                 match file.again() {
                     Ok(again) => (entry, file) = again,
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                        return self.take(work, Found::Vanished { path });
+                    }
                     Err(error) => {
                         self.problem(work, path, error.to_string());
                         return Ok(None);

@@ -31,7 +31,6 @@ pub(super) struct ReferenceCheck {
     captured: Vec<u64>,
     orphaned_examples: Vec<String>,
     orphaned: u64,
-    selection: Selection,
 }
 
 struct NamedBy {
@@ -39,6 +38,7 @@ struct NamedBy {
     read: FileColumn,
     label: String,
     location: PathBuf,
+    selection: Selection,
 }
 
 impl ReferenceCheck {
@@ -60,6 +60,12 @@ impl ReferenceCheck {
                     aliases: model.databases.clone(),
                     read: FileColumn { table: model.db_table.clone(), column: column.to_owned() },
                     label: format!("{}.{}", model.label, field.name),
+                    selection: scope
+                        .media
+                        .iter()
+                        .find(|media| location.starts_with(&media.root.location))
+                        .map(|media| media.selection.clone())
+                        .unwrap_or_default(),
                     location,
                 });
             }
@@ -77,7 +83,6 @@ impl ReferenceCheck {
             captured: Vec::new(),
             orphaned_examples: Vec::new(),
             orphaned: 0,
-            selection: scope.selection.clone(),
         }))
     }
 
@@ -159,7 +164,7 @@ impl ReferenceCheck {
             if !is_missing(&hash) {
                 continue;
             }
-            if is_left_out(&self.selection, &value) {
+            if is_left_out(&column.selection, &value) {
                 left_out.insert(hash);
             } else if missing_examples.len() < EXAMPLES {
                 let value = String::from_utf8_lossy(&value);

@@ -52,12 +52,20 @@ pub(crate) struct Scope {
     pub(crate) form: Form,
     pub(crate) level: Option<u32>,
     pub(crate) databases: Vec<ScopedDatabase>,
-    pub(crate) media: Vec<MediaRoot>,
-    pub(crate) selection: Selection,
+    pub(crate) media: Vec<ScopedMedia>,
     pub(crate) left_out: Vec<LeftOut>,
     /// Storages that hold media but cannot be captured: the backup is partial.
     pub(crate) missing: Vec<LeftOut>,
     pub(crate) request: BackupRequest,
+}
+
+/// A storage of the scope and what stays out of it.
+#[derive(Debug)]
+pub(crate) struct ScopedMedia {
+    pub(crate) root: MediaRoot,
+    pub(crate) selection: Selection,
+    /// Folders that are not entered: those of backups.
+    pub(crate) skip: Vec<(u64, u64)>,
 }
 
 /// A database of the scope and the tables whose rows stay out.
@@ -71,21 +79,18 @@ pub(crate) fn scope(site: &Site, request: &BackupRequest) -> Result<Scope, Engin
     refuse_what_cannot_be_done(site)?;
     let backup_type = backup_type(request)?;
     let (form, level) = form(site, request)?;
-    let selection = Selection::new(&site.settings().media_exclude, &request.exclude_media)
-        .map_err(EngineError::media("default"))?;
     let mut scope = Scope {
         backup_type,
         form,
         level,
         databases: Vec::new(),
         media: Vec::new(),
-        selection,
         left_out: Vec::new(),
         missing: Vec::new(),
         request: request.clone(),
     };
     add_databases(site, &mut scope)?;
-    add_media(site, &mut scope);
+    add_media(site, &mut scope)?;
     if scope.databases.is_empty() && scope.media.is_empty() && !request.include_fixtures {
         return Err(EngineError::Request {
             problem: "there is nothing to back up".to_owned(),
@@ -226,13 +231,21 @@ fn model<'a>(site: &'a Site, label: &str) -> Result<&'a ModelDescriptor, EngineE
     }
 }
 
-fn add_media(site: &Site, scope: &mut Scope) {
+fn add_media(site: &Site, scope: &mut Scope) -> Result<(), EngineError> {
     if scope.backup_type == BackupType::Database || scope.request.skip_media {
-        return;
+        return Ok(());
     }
     for root in site.media_roots() {
         if root.location.is_dir() {
-            scope.media.push(root);
+            let (names, paths) = (&site.settings().media_exclude, &scope.request.exclude_media);
+            let selection = site
+                .selection(&root.location, names, paths)
+                .map_err(EngineError::media(&root.alias))?;
+            let mut skip = site.own_folders();
+            if let Some(output) = scope.request.output_dir.as_deref() {
+                skip.extend(identity(output));
+            }
+            scope.media.push(ScopedMedia { root, selection, skip });
         } else {
             scope.left_out.push(LeftOut {
                 what: "storage".to_owned(),
@@ -249,4 +262,11 @@ fn add_media(site: &Site, scope: &mut Scope) {
         }
         scope.left_out.push(left_out);
     }
+    Ok(())
+}
+
+/// Device and inode of a folder that exists.
+fn identity(folder: &std::path::Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    folder.metadata().ok().map(|m| (m.dev(), m.ino()))
 }

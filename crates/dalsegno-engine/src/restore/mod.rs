@@ -65,6 +65,7 @@ pub fn restore(
     let staged = match stage::stage(site, plan, &mut record, run) {
         Ok(staged) => staged,
         Err(error) => {
+            recover::sweep(&mut record)?;
             record.fail(&error)?;
             return Err(error);
         }

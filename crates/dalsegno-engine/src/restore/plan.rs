@@ -35,7 +35,7 @@ pub struct RestorePlan {
     pub notes: Vec<String>,
     /// The other project's name, when the backup is not of this one.
     pub other_project: Option<String>,
-    pub(crate) selection: Selection,
+    pub(crate) skip: Vec<(u64, u64)>,
 }
 
 /// What becomes of one database.
@@ -82,6 +82,7 @@ pub struct StoragePlan {
     pub bytes: u64,
     /// Files added, replaced, removed, carried over.
     pub changes: Changes,
+    pub(crate) selection: Selection,
 }
 
 /// What becomes of one folder of fixtures.
@@ -107,9 +108,6 @@ pub fn plan_restore(
     }
     let manifest = archive.manifest().clone();
     let other_project = other_project(site, &manifest, request)?;
-    let left_out = &manifest.metadata.options;
-    let selection = Selection::new(&left_out.media_exclude, &left_out.exclude_media)
-        .map_err(EngineError::media("default"))?;
     let mut plan = RestorePlan {
         id: run.new_id(),
         request: request.clone(),
@@ -119,7 +117,7 @@ pub fn plan_restore(
         fixtures: Vec::new(),
         notes: Vec::new(),
         other_project,
-        selection,
+        skip: site.own_folders(),
     };
     if !request.check {
         plan.notes.push(
@@ -195,6 +193,10 @@ fn other_project(
 
 fn plan_databases(site: &Site, plan: &mut RestorePlan) -> Result<(), EngineError> {
     let request = plan.request.clone();
+    if request.to_media.is_some() && request.to_database.is_none() {
+        plan.notes.push("databases are left as they are: only `--to-media` was given".to_owned());
+        return Ok(());
+    }
     let held: Vec<String> = plan.manifest.metadata.databases.keys().cloned().collect();
     if request.skip_database {
         return Ok(());
@@ -340,6 +342,10 @@ fn plan_storages(
     if plan.request.skip_media {
         return Ok(());
     }
+    if plan.request.to_database.is_some() && plan.request.to_media.is_none() {
+        plan.notes.push("media are left as they are: only `--to-database` was given".to_owned());
+        return Ok(());
+    }
     let roots = site.media_roots();
     for (alias, described) in plan.manifest.metadata.storages.clone() {
         let elsewhere = plan.request.to_media.as_ref();
@@ -371,9 +377,13 @@ fn plan_storages(
             return Err(EngineError::UnsafeRoot { alias, path: live.location });
         }
         let bytes = plan.manifest.completion.storages.get(&alias).map_or(0, |s| s.bytes);
-        let changes = changes(archive, plan, &alias, &live.location, run)?;
+        let left_out = &plan.manifest.metadata.options;
+        let selection = site
+            .selection(&live.location, &left_out.media_exclude, &left_out.exclude_media)
+            .map_err(EngineError::media(&alias))?;
+        let changes = changes(archive, plan, &alias, &live.location, &selection, run)?;
         let elsewhere = elsewhere.is_some();
-        plan.storages.push(StoragePlan { alias, live, elsewhere, bytes, changes });
+        plan.storages.push(StoragePlan { alias, live, elsewhere, bytes, changes, selection });
     }
     Ok(())
 }
@@ -383,6 +393,7 @@ fn changes(
     plan: &RestorePlan,
     alias: &str,
     location: &Path,
+    selection: &Selection,
     run: Run<'_>,
 ) -> Result<Changes, EngineError> {
     let folder = tree::storage(alias);
@@ -394,7 +405,7 @@ fn changes(
     let cancelled = || run.cancel.requested();
     let strategy = plan.request.media_strategy.strategy();
     let changes =
-        dalsegno_media::plan(location, entries, strategy, &plan.selection, &[], &cancelled)
+        dalsegno_media::plan(location, entries, strategy, selection, &plan.skip, &cancelled)
             .map_err(EngineError::media(alias))?;
     match failed {
         Some(error) => Err(error.into()),
@@ -414,7 +425,8 @@ pub(crate) fn below(mut entry: Entry, folder: &TreePath) -> Option<Entry> {
 }
 
 fn plan_fixtures(site: &Site, plan: &mut RestorePlan) {
-    if plan.request.skip_fixtures {
+    let elsewhere = plan.request.to_database.is_some() || plan.request.to_media.is_some();
+    if plan.request.skip_fixtures || elsewhere {
         return;
     }
     let Some(held) = &plan.manifest.completion.fixtures else { return };

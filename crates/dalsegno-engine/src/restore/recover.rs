@@ -44,6 +44,11 @@ pub(super) fn recover(site: &Site, run: Run<'_>) -> Result<Vec<String>, EngineEr
     Ok(said)
 }
 
+/// Removes what a restore staged and did not switch in.
+pub(super) fn sweep(record: &mut RestoreRecord) -> Result<(), EngineError> {
+    find_steps(record, Resolution::Undo)
+}
+
 /// The record may lag behind by the one step that was under way: what lies on disk decides.
 fn find_steps(record: &mut RestoreRecord, resolution: Resolution) -> Result<(), EngineError> {
     let id = record.id.to_string();

@@ -282,9 +282,6 @@ impl Drop for Staging<'_> {
                 let _ = tree.abandon(&|| false);
             }
         }
-        for fixture in self.fixtures.drain(..) {
-            fixture.abandon();
-        }
     }
 }
 
@@ -350,7 +347,7 @@ fn seal(
     run.progress.stage(&format!("making storage {} durable", storage.alias), None);
     let cancelled = || run.cancel.requested();
     let strategy = plan.request.media_strategy.strategy();
-    tree.seal(strategy, &plan.selection, &[], &cancelled).map_err(|error| match error {
+    tree.seal(strategy, &storage.selection, &plan.skip, &cancelled).map_err(|error| match error {
         MediaError::Cancelled => EngineError::Cancelled,
         error => EngineError::media(&storage.alias)(error),
     })

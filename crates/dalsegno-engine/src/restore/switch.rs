@@ -13,6 +13,7 @@ use dalsegno_store::{Owner, create_folders, sync_folder};
 
 use super::plan::RestorePlan;
 use super::record::{FixtureStep, RestoreRecord, State};
+use super::recover::sweep;
 use super::stage::Staged;
 use super::undo;
 use crate::backup::{BUSY_TIMEOUT, RunWatch};
@@ -40,7 +41,7 @@ fn back(first: EngineError, record: &mut RestoreRecord, run: Run<'_>) -> EngineE
     let nothing = record.databases.iter().all(|d| d.switched.is_none())
         && record.storages.iter().all(|s| s.switched.is_none())
         && record.fixtures.is_empty();
-    let undone = undo::undo_steps(record, true, run);
+    let undone = sweep(record).and_then(|()| undo::undo_steps(record, true, run));
     record.error = Some(first.to_string());
     let closed = undone.and_then(|_| record.finish(State::Failed, run));
     match closed {
@@ -185,14 +186,9 @@ impl StagedFixture {
             .map_err(failed)?;
         Owner::of(&parent)?.apply(&staged.staged)?;
         if staged.replaces && same_content(&staged.staged, &staged.live).unwrap_or(false) {
-            staged.abandon();
             return Ok(None);
         }
         Ok(Some(staged))
-    }
-
-    pub(super) fn abandon(self) {
-        let _ = fs::remove_file(&self.staged);
     }
 
     fn step(&self) -> FixtureStep {
@@ -207,6 +203,13 @@ impl StagedFixture {
         }
         fs::rename(&self.staged, &self.live).map_err(failed)?;
         Ok(sync_folder(self.live.parent().expect("a file has a folder"))?)
+    }
+}
+
+impl Drop for StagedFixture {
+    /// What was not switched in is removed; what was has that name no more.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.staged);
     }
 }
 
