@@ -49,14 +49,17 @@ demo: build ## a site is filled, backed up, damaged and restored, and proven equ
 	@target=$(target_folder); \
 	DALSEGNO="$$target/$(PROFILE)/dalsegno" PYTHON="$(VENV)/python" sh examples/demo.sh
 
+# Tests compare with the snapshots of the tree, and never write new ones into it.
+test: export INSTA_UPDATE := no
+test: export DALSEGNO_TEST_PYTHON := $(VENV)/python
 test: ## every test, then the demo
 	@$(SETUP) build test python
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		$(say) "Running the tests of the workspace with cargo nextest"; \
-		DALSEGNO_TEST_PYTHON="$(VENV)/python" cargo nextest run $(LOCKED) --workspace $(if $(CI),--profile ci); \
+		cargo nextest run $(LOCKED) --workspace $(if $(CI),--profile ci); \
 	else \
 		$(say) "Running the tests of the workspace with cargo test (cargo nextest is not installed, and is faster)"; \
-		DALSEGNO_TEST_PYTHON="$(VENV)/python" cargo test $(LOCKED) --workspace --no-fail-fast; \
+		cargo test $(LOCKED) --workspace --no-fail-fast; \
 	fi
 	@if [ -d python/tests ]; then \
 		$(say) "Running the tests of python/"; \

@@ -238,9 +238,7 @@ def _set_up(settings_module: str | None) -> HelperError | None:
             # site in ruins must still be described.
             if not apps.models_ready:
                 raise
-            _start_warnings.append(
-                f"the site did not start completely, an AppConfig.ready() raised {_sentence(error)}"
-            )
+            _start_warnings.append(f"the site did not start completely, an AppConfig.ready() raised {_sentence(error)}")
     except BaseException as error:
         return HelperError("settings", _sentence(error), error)
     return None
@@ -409,10 +407,7 @@ def _own_backups_app(apps: Any) -> str | None:
 
 
 def _fixture_dirs(settings: Any, apps: Any) -> list[Json]:
-    folders = [
-        {"app": app.label, "path": os.path.join(app.path, "fixtures")}
-        for app in apps.get_app_configs()
-    ]
+    folders = [{"app": app.label, "path": os.path.join(app.path, "fixtures")} for app in apps.get_app_configs()]
     folders += [{"app": None, "path": _path(folder)} for folder in settings.FIXTURE_DIRS]
     return [folder for folder in folders if os.path.isdir(folder["path"])]
 
@@ -731,7 +726,7 @@ def _loaded_migrations(applied: dict[Key, Any]) -> Any:
 
 
 def _pending(applied: set[Key]) -> list[Key]:
-    loader = _loaded_migrations({key: None for key in applied})
+    loader = _loaded_migrations(dict.fromkeys(applied))
     done = set(loader.applied_migrations)
     pending: list[Key] = []
     for target in loader.graph.leaf_nodes():
@@ -896,9 +891,7 @@ def _model(model: Any, probes: dict[str, Probe], files: Files, warnings: list[st
     }
 
 
-def _field(
-    model: Any, field: Any, probes: dict[str, Probe], files: Files, warnings: list[str]
-) -> Json:
+def _field(model: Any, field: Any, probes: dict[str, Probe], files: Files, warnings: list[str]) -> Json:
     from django.db.models import FileField, ImageField
 
     described: Json = {
@@ -1000,9 +993,7 @@ def _file(model: Any, field: Any, files: Files, warnings: list[str]) -> Json:
         storage = _unwrapped(field.storage)
         facts = _storage(storage)
     except Exception as error:
-        warnings.append(
-            f"the storage of `{model._meta.label}.{field.name}` cannot be built: {_sentence(error)}"
-        )
+        warnings.append(f"the storage of `{model._meta.label}.{field.name}` cannot be built: {_sentence(error)}")
         return described
     described["storage"] = files.alias(storage)
     for key in ("backend", "local", "location"):
@@ -1011,8 +1002,7 @@ def _file(model: Any, field: Any, files: Files, warnings: list[str]) -> Json:
     if described["storage"] is None and not (location and files.holds(location)):
         place = f"in `{location}`" if location else f"in a `{facts['backend']}`"
         warnings.append(
-            f"files of `{model._meta.label}.{field.name}` lie {place}, outside every storage "
-            "that the settings name"
+            f"files of `{model._meta.label}.{field.name}` lie {place}, outside every storage that the settings name"
         )
     return described
 

@@ -56,7 +56,7 @@ fn metadata(form: Form) -> Result<Metadata, serde_json::Error> {
         "backup_options": {"include_files": true, "skip_db": false, "compress": false, "models": "all"},
         "storage_backend": null, "database_engine": null,
         "versions": {"dalsegno": "0", "django": null, "python": null},
-        "project": {"name": "x", "settings_module": null}, "host": {"name": "h", "system": "s"},
+        "project": {"name": "x", "settings_module": null, "folder": "/x"}, "host": {"name": "h", "system": "s"},
         "options": {"compression_level": null}, "databases": {}, "storages": {},
     }))
 }

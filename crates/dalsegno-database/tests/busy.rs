@@ -1,5 +1,5 @@
 //! Restores and rollbacks while the site commits at full speed.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
 
@@ -133,7 +133,11 @@ while not os.path.exists(sys.argv[2]):
         let stop = site.folder.path().join("stop");
         let readers: Vec<_> = (0..20)
             .map(|_| {
-                Command::new("python3").args(["-c", READER]).args([&site.live, &stop]).spawn().unwrap()
+                Command::new("python3")
+                    .args(["-c", READER])
+                    .args([&site.live, &stop])
+                    .spawn()
+                    .unwrap()
             })
             .collect();
         for round in 0..6 {

@@ -1,5 +1,5 @@
 //! Processes killed in the middle of a restore or a rollback.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Row hashes, deep checks, rows, migrations.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
 
@@ -16,7 +16,8 @@ fn hashes(site: &Site) -> Vec<TableHash> {
 
 #[test]
 fn row_hashes_see_one_changed_value_and_not_the_order() {
-    let rows = "CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 'x'), (2.0, NULL), (x'00', ''), (1, 'x');";
+    let rows =
+        "CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 'x'), (2.0, NULL), (x'00', ''), (1, 'x');";
     let site = Site::with(rows);
     let before = hashes(&site);
     assert_eq!(before[0].rows, Some(4));
@@ -41,7 +42,9 @@ fn row_hashes_see_one_changed_value_and_not_the_order() {
 /// The form of the hash is written down; another reader of the same rows must agree.
 #[test]
 fn the_row_hash_is_the_one_that_is_documented() {
-    let site = Site::with("CREATE TABLE t (a, b, c, d, e); INSERT INTO t VALUES (NULL, -2, 1.5, 'é', x'ff');");
+    let site = Site::with(
+        "CREATE TABLE t (a, b, c, d, e); INSERT INTO t VALUES (NULL, -2, 1.5, 'é', x'ff');",
+    );
     let mut row = vec![0, 1];
     row.extend((-2_i64).to_le_bytes());
     row.push(2);
@@ -150,6 +153,7 @@ fn rows_are_json_lines() {
          {\"id\":4,\"a\":{\"blob\":\"0aff\"}}\n{\"id\":5,\"a\":{\"real\":\"inf\"}}\n\
          {\"id\":6,\"a\":{\"text\":\"fe\"}}\n"
     );
-    let error = sqlite::rows(Source::Private(&site.live), "x", &mut Vec::new(), &mut Quiet).unwrap_err();
+    let error =
+        sqlite::rows(Source::Private(&site.live), "x", &mut Vec::new(), &mut Quiet).unwrap_err();
     assert!(matches!(error, DatabaseError::UnknownTable { .. }));
 }

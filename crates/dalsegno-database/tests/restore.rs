@@ -1,5 +1,5 @@
 //! Restores into live databases of every sort, with and without others using them.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
 
@@ -78,8 +78,10 @@ fn the_live_database_equals_the_backup_but_for_the_volatile_header() {
 #[test]
 fn open_connections_see_the_new_database_and_can_write() {
     for mode in ["wal", "delete"] {
-        let source = Site::with("CREATE TABLE t (a); INSERT INTO t VALUES ('backup');
-             CREATE TABLE added (b); INSERT INTO added VALUES (7);");
+        let source = Site::with(
+            "CREATE TABLE t (a); INSERT INTO t VALUES ('backup');
+             CREATE TABLE added (b); INSERT INTO added VALUES (7);",
+        );
         let (captured, bytes) = source.capture();
         // The same number of schema changes gives both the same schema cookie, and the tables
         // change places: a connection that trusted its schema would read one for the other.
@@ -264,8 +266,10 @@ fn everything_sqlite_stores_comes_back() {
                 assert_eq!(peer.ask("PRAGMA foreign_key_check"), "ok [('child', 1, 'parent', 0)]");
                 peer.run("INSERT INTO auto (x) VALUES (9)");
                 assert_eq!(peer.ask("SELECT max(id) FROM auto"), "ok [(4,)]");
-                peer.run(&"INSERT INTO gaps SELECT hex(randomblob(400)) FROM typed a, typed b, typed c;"
-                    .replace(';', ""));
+                peer.run(
+                    &"INSERT INTO gaps SELECT hex(randomblob(400)) FROM typed a, typed b, typed c;"
+                        .replace(';', ""),
+                );
                 peer.run("PRAGMA incremental_vacuum");
                 assert_eq!(peer.ask("PRAGMA integrity_check"), "ok [('ok',)]", "{case}");
             }
@@ -402,9 +406,8 @@ fn damaged_copies_are_found_before_the_switch() {
     let source = Site::with(&filled("backup", 400));
     let (captured, bytes) = source.capture();
     let site = Site::with(&filled("live", 20));
-    let stage = |bytes: &[u8], size: u64| {
-        site.target("r1").stage(&mut &bytes[..], size, &mut Quiet)
-    };
+    let stage =
+        |bytes: &[u8], size: u64| site.target("r1").stage(&mut &bytes[..], size, &mut Quiet);
     let short = bytes.len() as u64 - 1;
     for (result, words) in [
         (stage(&bytes[..5000], bytes.len() as u64), "it ends "),
@@ -475,8 +478,10 @@ insert into sorted values ('a'), ('b'), ('c'); insert into indexed values ('a'),
         let last = flipped.len() - 4096;
         flipped[last..last + 16].fill(0xff);
         drop(staged);
-        let report =
-            site.stage("r1", &flipped).check(&CheckOptions { full, ..options }, &mut Quiet).unwrap();
+        let report = site
+            .stage("r1", &flipped)
+            .check(&CheckOptions { full, ..options }, &mut Quiet)
+            .unwrap();
         assert!(!report.is_sound(), "{report:?}");
     }
     let report = sqlite::deep_check(&path, &mut Quiet).unwrap();
@@ -509,7 +514,8 @@ fn a_restore_of_the_same_id_is_not_run_over() {
     let site = Site::with(&filled("live", 20));
     let (captured, bytes) = site.capture();
     let staged = site.stage("r1", &bytes);
-    let error = site.target("r1").stage(&mut &bytes[..], bytes.len() as u64, &mut Quiet).unwrap_err();
+    let error =
+        site.target("r1").stage(&mut &bytes[..], bytes.len() as u64, &mut Quiet).unwrap_err();
     assert!(matches!(error, DatabaseError::Exists { .. }));
     assert!(staged.path().exists(), "the earlier copy is gone");
     drop(staged);
@@ -519,7 +525,8 @@ fn a_restore_of_the_same_id_is_not_run_over() {
     let elsewhere = site.folder.path().join("elsewhere");
     fs::write(&elsewhere, "untouched").unwrap();
     std::os::unix::fs::symlink(&elsewhere, site.target("r3").staged()).unwrap();
-    let error = site.target("r3").stage(&mut &bytes[..], bytes.len() as u64, &mut Quiet).unwrap_err();
+    let error =
+        site.target("r3").stage(&mut &bytes[..], bytes.len() as u64, &mut Quiet).unwrap_err();
     assert!(matches!(error, DatabaseError::Exists { .. }));
     assert_eq!(fs::read_to_string(elsewhere).unwrap(), "untouched");
     assert!(sqlite::Target::new(&site.live, "../x").is_err());

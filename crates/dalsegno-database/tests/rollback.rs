@@ -1,5 +1,5 @@
 //! Rollback, discard, and what a killed restore leaves.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
 

@@ -2,7 +2,7 @@
 //!
 //! A verb takes a [`Site`] (a project and where its things lie), a request, and a [`Run`] (who
 //! watches, who may stop it, what time it is). It returns a report or an [`EngineError`], whose
-//! kind the one [`outcome`] table maps to exit code, HTTP status and exception. Verbs that destroy
+//! kind the one [`outcome()`] table maps to exit code, HTTP status and exception. Verbs that destroy
 //! make a plan first, which a dry run prints.
 //!
 //! The engine knows no command line and no web server, prints nothing and exits nowhere.

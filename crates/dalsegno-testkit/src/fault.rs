@@ -24,12 +24,12 @@ tables = {name for name, in db.execute("SELECT name FROM sqlite_master WHERE typ
 if "books_book" in tables:
     db.execute("UPDATE books_book SET price = 0, title = 'oops ' || id WHERE id % 2")
     db.execute("DELETE FROM books_changelog")
-    db.execute("DROP TABLE books_note")
+    db.execute("DROP TABLE IF EXISTS books_note")
 else:
     db.execute("UPDATE book SET title = 'oops ' || id WHERE id % 2")
     db.execute("DELETE FROM author WHERE id > 5")
-    db.execute("DROP TABLE log")
-    db.execute("CREATE TABLE stranger (id INTEGER PRIMARY KEY)")
+    db.execute("DROP TABLE IF EXISTS log")
+    db.execute("CREATE TABLE IF NOT EXISTS stranger (id INTEGER PRIMARY KEY)")
 db.commit()
 db.close()
 for top in ("media", "private"):

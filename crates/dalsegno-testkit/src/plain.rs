@@ -3,9 +3,10 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::python::run_python;
+use crate::python::{output, run_python};
 
 const CONFIG: &str = r#"[project]
 name = "plain"
@@ -86,6 +87,8 @@ fn media(root: &Path) {
         let file = File::options().write(true).open(&path).expect("it was just written");
         file.set_modified(time).expect("times can be set");
     }
-    symlink("one.txt", root.join("a/link")).expect("links can be made");
+    let link = root.join("a/link");
+    symlink("one.txt", &link).expect("links can be made");
+    output(Command::new("touch").args(["-h", "-d", "2023-11-14T22:13:25.123456789Z"]).arg(link));
     fs::hard_link(root.join("a/one.txt"), root.join("b/again.txt")).expect("links can be made");
 }

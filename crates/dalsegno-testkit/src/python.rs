@@ -31,7 +31,22 @@ pub fn run_python<A: AsRef<OsStr>>(script: &str, args: &[A]) -> String {
 
 /// Runs `examples/prove.py` and gives back what it printed; names that are not UTF-8 are escaped.
 pub fn prove<A: AsRef<OsStr>>(args: &[A]) -> String {
-    output(Command::new(python()).arg(workspace().join("examples/prove.py")).args(args))
+    output(&mut judge(args))
+}
+
+/// Like [`prove`]; what the judge says when it cannot read its input is an error.
+pub(crate) fn try_prove<A: AsRef<OsStr>>(args: &[A]) -> Result<String, String> {
+    let done = judge(args).output().expect("the judge starts");
+    match done.status.code() {
+        Some(0) => Ok(text(&done.stdout)),
+        _ => Err(text(&done.stderr).lines().last().unwrap_or_default().to_owned()),
+    }
+}
+
+fn judge<A: AsRef<OsStr>>(args: &[A]) -> Command {
+    let mut command = Command::new(python());
+    command.arg(workspace().join("examples/prove.py")).args(args);
+    command
 }
 
 /// What a command printed, each byte that is no text as `\xNN`; it must succeed.

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
-use crate::python::prove;
+use crate::python::try_prove;
 
 /// Rows of every table of each database, and each file with hash, mode and time.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl State {
     }
 }
 
-/// A line for each table of a database; one line when it does not exist.
+/// A line for each table of a database; one line when it does not exist or cannot be read.
 pub(crate) fn rows(path: &Path) -> Vec<String> {
     judged(path, &[OsStr::new("rows"), path.as_os_str()])
 }
@@ -48,7 +48,10 @@ fn judged(path: &Path, args: &[&OsStr]) -> Vec<String> {
     if !path.exists() {
         return vec!["does not exist".to_owned()];
     }
-    prove(args).lines().map(str::to_owned).collect()
+    match try_prove(args) {
+        Ok(lines) => lines.lines().map(str::to_owned).collect(),
+        Err(reason) => vec![format!("cannot be read: {reason}")],
+    }
 }
 
 impl fmt::Debug for State {

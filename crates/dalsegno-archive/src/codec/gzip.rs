@@ -4,16 +4,11 @@ use libdeflater::{CompressionLvl, Compressor};
 
 use super::deflate::Mixer;
 use super::probe::Probe;
+use super::runs::{Run, runs};
 use super::{Block, Frame, Part, frame_of};
 
 /// The header of every member: deflate, no flags, no time, no level, unknown system.
 pub(crate) const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-
-/// Data that is probed as one.
-const PIECE: usize = 128 * 1024;
-
-/// Data shorter than this follows its neighbours: a member of its own would cost more than it saves.
-const SMALL: usize = 2048;
 
 /// What follows a header with an extra field in a member without content: an empty block with the
 /// fixed codes, the CRC-32 and the length of nothing.
@@ -29,14 +24,6 @@ pub(crate) struct GzipEncoder {
     scratch: Vec<u8>,
 }
 
-/// A range of a block that becomes one member.
-struct Run {
-    start: usize,
-    end: usize,
-    /// Whether its data are worth compressing; unknown while it has none.
-    compress: Option<bool>,
-}
-
 impl GzipEncoder {
     pub(crate) fn new(level: i32) -> Self {
         let level = CompressionLvl::new(level).unwrap_or_default();
@@ -49,11 +36,9 @@ impl GzipEncoder {
     }
 
     pub(crate) fn encode(&mut self, block: &Block, out: &mut Vec<u8>, frames: &mut Vec<Frame>) {
-        for run in self.runs(block) {
+        for run in runs(block, &mut self.probe) {
             let start = out.len();
-            if run.compress == Some(false)
-                || !self.compressed(&block.bytes[run.start..run.end], out)
-            {
+            if !run.compress || !self.compressed(&block.bytes[run.start..run.end], out) {
                 self.mixed(block, &run, out);
             }
             frames.push(frame_of(&out[start..], run.end - run.start));
@@ -69,34 +54,6 @@ impl GzipEncoder {
             self.mixer.end(out);
             out.extend_from_slice(&tail(bytes));
         }
-    }
-
-    /// Cuts the block where compressible data meet others; headers go with the data they precede.
-    fn runs(&mut self, block: &Block) -> Vec<Run> {
-        let mut runs: Vec<Run> = Vec::new();
-        let mut head = 0;
-        for (start, end, part) in block.ranges() {
-            if part == Part::Head || end - start < SMALL {
-                continue;
-            }
-            let mut at = start;
-            while at < end {
-                // The last piece takes a short rest with it.
-                let next = if end - at < PIECE + PIECE / 2 { end } else { at + PIECE };
-                let compress = Some(self.probe.compressible(&block.bytes[at..next]));
-                match runs.last_mut() {
-                    Some(run) if run.compress == compress => run.end = next,
-                    _ => runs.push(Run { start: head, end: next, compress }),
-                }
-                head = next;
-                at = next;
-            }
-        }
-        match runs.last_mut() {
-            Some(run) => run.end = block.bytes.len(),
-            None => runs.push(Run { start: 0, end: block.bytes.len(), compress: None }),
-        }
-        runs
     }
 
     /// One member by the real compressor; `false`, and nothing written, where it would not be

@@ -3,6 +3,8 @@
 mod deflate;
 mod gzip;
 mod probe;
+mod runs;
+mod zst;
 
 use dalsegno_format::Form;
 use xxhash_rust::xxh3::xxh3_64;
@@ -75,7 +77,7 @@ impl Block {
 pub(crate) enum Encoder {
     Plain,
     Gzip(Box<gzip::GzipEncoder>),
-    Zstd(zstd::bulk::Compressor<'static>),
+    Zstd(Box<zst::ZstdEncoder>),
 }
 
 impl Encoder {
@@ -85,7 +87,7 @@ impl Encoder {
         let level = level.unwrap_or(i32::MAX);
         Ok(match form {
             Form::TarGz => Self::Gzip(Box::new(gzip::GzipEncoder::new(level.clamp(1, 12)))),
-            Form::TarZst => Self::Zstd(zstd::bulk::Compressor::new(level.clamp(1, 19))?),
+            Form::TarZst => Self::Zstd(Box::new(zst::ZstdEncoder::new(level.clamp(1, 19))?)),
             Form::Tar | Form::Folder => Self::Plain,
         })
     }
@@ -101,11 +103,7 @@ impl Encoder {
         match self {
             Self::Plain => frames.push(frame_of(&block.bytes, block.bytes.len())),
             Self::Gzip(gzip) => gzip.encode(block, out, frames),
-            Self::Zstd(zstd) => {
-                out.reserve(zstd::zstd_safe::compress_bound(block.bytes.len()));
-                zstd.compress_to_buffer(&block.bytes, out)?;
-                frames.push(frame_of(out, block.bytes.len()));
-            }
+            Self::Zstd(zstd) => zstd.encode(block, out, frames)?,
         }
         Ok(())
     }
@@ -118,7 +116,7 @@ impl Encoder {
         match self {
             Self::Plain => out.extend_from_slice(bytes),
             Self::Gzip(gzip) => gzip.encode_one(bytes, out),
-            Self::Zstd(zstd) => out.extend_from_slice(&zstd.compress(bytes)?),
+            Self::Zstd(zstd) => zstd.encode_one(bytes, out)?,
         }
         Ok(frame_of(&out[start..], bytes.len()))
     }

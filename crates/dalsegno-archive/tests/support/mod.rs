@@ -38,7 +38,7 @@ pub fn metadata_at(form: Form, root: &str) -> Metadata {
         "storage_backend": null,
         "database_engine": "django.db.backends.sqlite3",
         "versions": {"dalsegno": "0.1.0", "django": "5.2", "python": "3.12"},
-        "project": {"name": "site", "settings_module": null},
+        "project": {"name": "site", "settings_module": null, "folder": "/srv/site"},
         "host": {"name": "h", "system": "Linux"},
         "options": {"compression_level": null},
         "databases": {"default": {"vendor": "sqlite", "engine": null,

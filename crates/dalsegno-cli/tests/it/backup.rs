@@ -11,7 +11,20 @@ use crate::{backup, mode, ok, path_of, report, run, text};
 #[test]
 fn a_backup_tells_what_it_holds() {
     let site = Site::bookshop(600, 60);
-    assert_snapshot!(ok(&site, &["backup", "--name", "first"]), @"");
+    assert_snapshot!(ok(&site, &["backup", "--name", "first"]), @r#"
+    exit 0
+    out| Backup first is complete: [SITE]/backups/backup_[TIME].tar.gz
+    out|   id          [ID]
+    out|   database    default: 30 tables, 767 rows, [SIZE]
+    out|   storage     default: 63 files, [SIZE], 3 left out by rule
+    out|               invoices: 3 files, [SIZE]
+    out|   references  63 files named by rows: 1 missing, 5 orphaned
+    out|   [SIZE] stored of [SIZE], in [DURATION] (start-up of the project [DURATION])
+    err| backing up database default ([SIZE])
+    err| backing up storage default ([SIZE])
+    err| backing up storage invoices ([SIZE])
+    err| making it durable
+    "#);
     let manifest = &report(&site, &["show", "first"])["manifest"];
     let references = &manifest["completion"]["references"];
     assert_eq!(references["missing"], 1);
@@ -44,7 +57,11 @@ fn nothing_existing_is_overwritten() {
     let site = Site::plain();
     let path = backup(&site, "kept", &[]);
     let before = fs::read(&path).expect("it is there");
-    assert_snapshot!(run(&site, &["-q", "backup", "--filename", "kept"]), @"");
+    assert_snapshot!(run(&site, &["-q", "backup", "--filename", "kept"]), @r#"
+    exit 13
+    err| error: `[SITE]/backups/kept.tar.gz` exists already
+    err| hint: Choose another name: nothing existing is overwritten.
+    "#);
     assert_eq!(fs::read(&path).expect("it is there"), before);
     // Another form has another file name.
     backup(&site, "kept", &["--form", "folder"]);
@@ -100,9 +117,19 @@ fn parts_are_chosen() {
         assert_eq!((held("databases"), held("storages")), (databases, storages), "{args:?}");
         assert_eq!(manifest["metadata"]["type"], kind, "{args:?}");
     }
-    assert_snapshot!(run(&site, &["-q", "backup", "--skip-media", "--skip-database"]), @"");
-    assert_snapshot!(run(&site, &["-q", "backup", "--type", "media", "--skip-media"]), @"");
-    assert_snapshot!(run(&site, &["-q", "backup", "--no-compress", "--compression-level", "3"]), @"");
+    assert_snapshot!(run(&site, &["-q", "backup", "--skip-media", "--skip-database"]), @r#"
+    exit 2
+    err| error: `--skip-database` and `--skip-media` together leave nothing to back up
+    "#);
+    assert_snapshot!(run(&site, &["-q", "backup", "--type", "media", "--skip-media"]), @r#"
+    exit 2
+    err| error: `--type media` and the `--skip` options contradict each other
+    "#);
+    assert_snapshot!(run(&site, &["-q", "backup", "--no-compress", "--compression-level", "3"]), @r#"
+    exit 2
+    err| error: `--compression-level` means nothing for the form tar
+    err| hint: Leave it out, or choose `--form tar.gz` or `--form tar.zst`.
+    "#);
 }
 
 #[test]
@@ -152,8 +179,16 @@ fn rows_are_left_out_and_their_tables_kept() {
     assert_eq!(site.ask(&target, "SELECT count(*) FROM books_book"), books);
     let manifest = &report(&site, &["show", "lean"])["manifest"];
     assert_eq!(manifest["metadata"]["options"]["exclude_data"][0], "books.ChangeLog");
-    assert_snapshot!(run(&site, &["-q", "backup", "--exclude-data", "book.changelog"]), @"");
-    assert_snapshot!(run(&site, &["-q", "backup", "--exclude-data", "books.ChangeLogg"]), @"");
+    assert_snapshot!(run(&site, &["-q", "backup", "--exclude-data", "book.changelog"]), @r#"
+    exit 2
+    err| error: the project has no model `book.changelog`
+    err| hint: Did you mean `books.ChangeLog`?
+    "#);
+    assert_snapshot!(run(&site, &["-q", "backup", "--exclude-data", "books.ChangeLogg"]), @r#"
+    exit 2
+    err| error: the project has no model `books.ChangeLogg`
+    err| hint: Did you mean `books.ChangeLog`?
+    "#);
 }
 
 #[test]
@@ -229,10 +264,18 @@ fn what_the_site_asks_for_and_cannot_be_done_is_refused() {
     let site = Site::plain();
     let config = fs::read_to_string(site.path("dalsegno.toml")).expect("it is there");
     site.settings("[settings]\nBACKUP_USE_ENCRYPTION = true\nBACKUP_ENCRYPTION_KEY = \"hunter2\"");
-    assert_snapshot!(run(&site, &["-q", "backup"]), @"");
+    assert_snapshot!(run(&site, &["-q", "backup"]), @r#"
+    exit 13
+    err| error: `BACKUP_USE_ENCRYPTION` is on, and this version cannot encrypt
+    err| hint: Set `BACKUP_USE_ENCRYPTION` to False, or wait for the version that can.
+    "#);
     site.write("dalsegno.toml", config);
     site.settings("[settings]\nBACKUP_SFTP_ENABLED = true");
-    assert_snapshot!(run(&site, &["-q", "backup"]), @"");
+    assert_snapshot!(run(&site, &["-q", "backup"]), @r#"
+    exit 13
+    err| error: `BACKUP_SFTP_ENABLED` is on, and this version cannot upload
+    err| hint: Set `BACKUP_SFTP_ENABLED` to False, or wait for the version that can.
+    "#);
     assert_eq!(site.names("backups"), [""; 0]);
 }
 

@@ -11,7 +11,14 @@ use crate::{BINARY, backup, ok, report, restore, run};
 #[test]
 fn a_healthy_site() {
     let site = Site::plain();
-    assert_snapshot!(ok(&site, &["doctor"]), @"");
+    assert_snapshot!(ok(&site, &["doctor"]), @r#"
+    exit 0
+    out| ok       project plain, described by [SITE]/dalsegno.toml
+    out| ok       database default: SQLite, [SIZE], 3 tables, `[SITE]/db.sqlite3`
+    out| ok       storage default: `[SITE]/media`
+    out| ok       BACKUP_DIR: `[SITE]/backups`, [SIZE] free
+    out| ok       BACKUP_ROOT: `[SITE]/backups_data`, [SIZE] free
+    "#);
     let before = site.names("");
     ok(&site, &["doctor"]);
     assert_eq!(site.names(""), before, "the doctor changed something");
@@ -34,7 +41,21 @@ fn an_ill_one() {
     site.write("db.sqlite3", "no database at all".repeat(300));
     let answer = run(&site, &["doctor"]);
     assert!(!answer.all().contains("hunter2"), "{answer}");
-    assert_snapshot!(answer, @"");
+    assert_snapshot!(answer, @r#"
+    exit 1
+    out| ok       project plain, described by [SITE]/dalsegno.toml
+    out| error    `BACKUP_RETENSION_DAYS` is no setting of Dalsegno
+    out|          hint: Did you mean `BACKUP_RETENTION_DAYS`?
+    out| error    `BACKUP_USE_ENCRYPTION` is on, and this version cannot encrypt: backups are refused
+    out|          hint: Set `BACKUP_USE_ENCRYPTION` to False.
+    out| error    database default: `[SITE]/db.sqlite3` is not an SQLite database, or it is encrypted
+    out|          hint: Check `NAME` in the `DATABASES` setting; a database encrypted by an extension cannot be read.
+    out| warning  storage default: `[SITE]/media` does not exist
+    out| ok       BACKUP_DIR: `[SITE]/backups`, [SIZE] free
+    out| warning  BACKUP_DIR: `[SITE]/backups` is open to every user (mode 0755)
+    out|          hint: chmod 750 '[SITE]/backups'
+    out| ok       BACKUP_ROOT: `[SITE]/backups_data`, [SIZE] free
+    "#);
 }
 
 #[test]
@@ -56,7 +77,20 @@ fn folders_that_may_not_be_written() {
     fs::set_permissions(site.root(), fs::Permissions::from_mode(0o555)).expect("modes can be set");
     let answer = site.call(BINARY, &["doctor"]).unprivileged().run();
     fs::set_permissions(site.root(), fs::Permissions::from_mode(0o755)).expect("modes can be set");
-    assert_snapshot!(answer, @"");
+    assert_snapshot!(answer, @r#"
+    exit 1
+    out| ok       project plain, described by [SITE]/dalsegno.toml
+    out| ok       database default: SQLite, [SIZE], 3 tables, `[SITE]/db.sqlite3`
+    out| warning  the folder of database default, `[SITE]`, may not be written by this user: restores are refused
+    out|          hint: Restore as the site's user or as root.
+    out| ok       storage default: `[SITE]/media`
+    out| warning  the folder that holds storage default, `[SITE]`, may not be written by this user: restores are refused
+    out|          hint: Restore as the site's user or as root.
+    out| error    BACKUP_DIR: `[SITE]/backups` may not be written by this user
+    out|          hint: Set BACKUP_DIR to a folder this user may write.
+    out| error    BACKUP_ROOT: `[SITE]/backups_data` may not be written by this user
+    out|          hint: Set BACKUP_ROOT to a folder this user may write.
+    "#);
 }
 
 /// A driver that is never reached: Django loads it, and that is all.
@@ -106,8 +140,16 @@ fn secrets_are_masked() {
 #[test]
 fn another_engine_is_refused_and_may_be_left_out() {
     let site = shop_with_secrets();
-    assert_snapshot!(run(&site, &["-q", "backup", "--database", "all"]), @"");
+    assert_snapshot!(run(&site, &["-q", "backup", "--database", "all"]), @r#"
+    exit 13
+    err| error: database `main` is postgresql, which this version cannot back up
+    err| hint: SQLite is supported. Name another alias with `--database`, or use `--skip-database`.
+    "#);
     let report = report(&site, &["backup", "--filename", "b"]);
     assert_eq!(report["manifest"]["metadata"]["left_out"][0]["name"], "main");
-    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force", "--skip-media", "--database", "main"]), @"");
+    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force", "--skip-media", "--database", "main"]), @r#"
+    exit 13
+    err| error: database `main` is postgresql, which this version cannot restore
+    err| hint: SQLite is supported. Name another alias with `--database`, or use `--skip-database`.
+    "#);
 }

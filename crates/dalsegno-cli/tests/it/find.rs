@@ -36,7 +36,11 @@ fn an_ambiguous_name_is_refused_with_the_list() {
     let site = Site::plain();
     backup(&site, "one", &["--name", "nightly"]);
     backup(&site, "two", &["--name", "nightly"]);
-    assert_snapshot!(run(&site, &["-q", "show", "nightly"]), @"");
+    assert_snapshot!(run(&site, &["-q", "show", "nightly"]), @r#"
+    exit 2
+    err| error: `nightly` is the name of 2 backups: [ID] ([SITE]/backups/two.tar.gz), [ID] ([SITE]/backups/one.tar.gz)
+    err| hint: Give the id, or more of it.
+    "#);
     run(&site, &["restore", "nightly", "--force"]).expect(2);
     run(&site, &["delete", "nightly", "--force"]).expect(2);
 }
@@ -61,7 +65,11 @@ fn unreadable_things_do_not_hide_the_others() {
     site.write("backups/.hidden.tar.gz", "work in progress");
     fs::create_dir_all(site.path("backups/other folder")).expect("folders can be made");
     let listed = ok(&site, &["list"]);
-    assert_snapshot!(columns(&listed.out()), @"");
+    assert_snapshot!(columns(&listed.out()), @r#"
+    name | made (UTC) | type | size | rows | files | state | id
+    good | [TIME] | full | [SIZE] | 211 | 5 | complete | [ID]
+    broken.tar.gz | - | - | - | - | - | unreadable | `dalsegno verify` tells why
+    "#);
     assert_eq!(name_of(&site, "latest"), "good");
     let json = report(&site, &["list"]);
     assert_eq!(json["backups"][1]["outcome"], "unreadable");
@@ -84,8 +92,15 @@ fn both_folders_are_searched() {
 #[test]
 fn an_empty_list_says_what_to_do() {
     let site = Site::plain();
-    assert_snapshot!(ok(&site, &["list"]), @"");
-    assert_snapshot!(run(&site, &["-q", "show", "latest"]), @"");
+    assert_snapshot!(ok(&site, &["list"]), @r#"
+    exit 0
+    out| No backups in [SITE]/backups, [SITE]/backups_data, [SITE]/backups_data/archives, [SITE]/backups_data/database, [SITE]/backups_data/media. `dalsegno backup` makes one.
+    "#);
+    assert_snapshot!(run(&site, &["-q", "show", "latest"]), @r#"
+    exit 10
+    err| error: no backup `latest`
+    err| hint: Searched `[SITE]/backups`, `[SITE]/backups_data`, `[SITE]/backups_data/archives`, `[SITE]/backups_data/database`, `[SITE]/backups_data/media`. `dalsegno list` shows the backups there are; a path works too.
+    "#);
 }
 
 /// Columns without their padding, which depends on sizes.

@@ -117,11 +117,32 @@ fn a_killed_restore_changes_nothing_and_the_doctor_names_what_it_left() {
     let left: Vec<String> = site.names("").into_iter().filter(|n| n.starts_with('.')).collect();
     assert_ne!(left, [""; 0]);
     let doctor = run(&site, &["doctor"]);
-    for name in &left {
-        assert!(doctor.stdout.contains(name), "{name}: {doctor}");
-    }
-    ok(&site, &["restore", "b", "--force"]);
+    assert_snapshot!(doctor.out().lines().filter(|l| !l.starts_with("ok")).collect::<Vec<_>>().join("\n"), @"");
+    // The next restore brings the killed one to an end, and says so.
+    let answer = ok(&site, &["restore", "b", "--force"]);
+    assert!(answer.all().contains("was interrupted; the site has its old data"), "{answer}");
     assert_same(&whole, &site.state());
+    let staged: Vec<String> = site.names("").into_iter().filter(|n| left.contains(n)).collect();
+    assert_eq!(staged, [""; 0]);
+    ok(&site, &["discard", "latest", "--force"]);
+    assert!(!site.names("").iter().any(|n| n.starts_with('.')), "{:?}", site.names(""));
+}
+
+#[test]
+fn a_rollback_brings_a_killed_restore_to_an_end() {
+    let site = slow();
+    backup(&site, "b", &["--no-compress"]);
+    damage(&site);
+    let (before, names) = (site.state(), site.names(""));
+    let running = started_restore(&site, &[]);
+    running.signal(Signal::KILL);
+    running.wait().expect(137);
+    ok(&site, &["rollback", "latest", "--force"]);
+    assert_same(&before, &site.state());
+    let mut expected = names;
+    expected.push("backups_data".to_owned());
+    expected.sort();
+    assert_eq!(site.names(""), expected);
 }
 
 #[test]
@@ -131,7 +152,11 @@ fn one_restore_at_a_time() {
     backup(&site, "c", &["--skip-media"]);
     let running = started_restore(&site, &[]);
     running.signal(Signal::STOP);
-    assert_snapshot!(run(&site, &["-q", "restore", "c", "--force"]), @"");
+    assert_snapshot!(run(&site, &["-q", "restore", "c", "--force"]), @r#"
+    exit 11
+    err| error: another restore is running in `[SITE]/backups_data` (restore, pid [PID], since [TIME])
+    err| hint: Wait until it ends, or stop that process.
+    "#);
     run(&site, &["rollback", "latest", "--force"]).expect(11);
     // Backups may be made meanwhile.
     backup(&site, "d", &["--skip-media"]);

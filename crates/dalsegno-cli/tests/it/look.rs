@@ -5,7 +5,7 @@ use std::fs;
 use dalsegno_testkit::Site;
 use insta::assert_snapshot;
 
-use crate::{backup, mode, ok, report, run};
+use crate::{backup, mode, ok, run};
 
 #[test]
 fn show_and_contents() {
@@ -13,12 +13,38 @@ fn show_and_contents() {
     backup(&site, "b", &["--description", "before the move", "--tag", "keep", "--no-compress"]);
     let shown = ok(&site, &["show", "b"]);
     let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux tells it");
-    assert_snapshot!(shown.out().replace(&format!(" on {}", host.trim()), " on [HOST]"), @"");
+    assert_snapshot!(shown.out().replace(&format!(" on {}", host.trim()), " on [HOST]"), @r#"
+    b
+      path         [SITE]/backups/b.tar
+      form         tar, [SIZE] stored of [SIZE]
+      state        complete
+      made         [TIME] (UTC), in [DURATION]
+      project      plain on [HOST]
+      versions     Dalsegno 0.1.0, Django none
+      description  before the move
+      tags         keep
+      id        [ID]
+      database  default: 3 tables, 211 rows, [SIZE]
+      storage   default: 5 files, [SIZE], 1 left out by rule
+    "#);
     let tables = ok(&site, &["-v", "show", "b"]).stdout;
     assert!(tables.contains("author") && tables.contains("200"), "{tables}");
-    assert_snapshot!(ok(&site, &["contents", "b", "files/a"]), @"");
-    assert_snapshot!(ok(&site, &["contents", "b", "files/a/one.txt"]), @"");
-    assert_snapshot!(run(&site, &["-q", "contents", "b", "files/none"]), @"");
+    assert_snapshot!(ok(&site, &["contents", "b", "files/a"]), @r#"
+    exit 0
+    out| d 0755           - [TIME] files/a/
+    out| l 0777           - [TIME] files/a/link -> one.txt
+    out| - 0644         [SIZE] [TIME] files/a/one.txt
+    out| - 0640         [SIZE] [TIME] files/a/two.txt
+    "#);
+    assert_snapshot!(ok(&site, &["contents", "b", "files/a/one.txt"]), @r#"
+    exit 0
+    out| - 0644         [SIZE] [TIME] files/a/one.txt
+    "#);
+    assert_snapshot!(run(&site, &["-q", "contents", "b", "files/none"]), @r#"
+    exit 2
+    err| error: the backup holds no `files/none`
+    err| hint: `dalsegno contents` lists what it holds.
+    "#);
     run(&site, &["contents", "b", "../etc"]).expect(2);
 }
 
@@ -26,9 +52,10 @@ fn show_and_contents() {
 fn contents_in_json() {
     let site = Site::plain();
     backup(&site, "b", &[]);
-    let members = report(&site, &["contents", "b", "files/picture.jpg"]);
-    let text = members.to_string();
-    assert!(text.contains("files/picture.jpg") && text.contains("30000"), "{text}");
+    let answer = ok(&site, &["--format", "json", "contents", "b", "files/picture.jpg"]);
+    assert_eq!(answer.json()["entries"], 1);
+    let member = answer.stdout.lines().next().expect("there is a line");
+    assert!(member.contains("files/picture.jpg") && member.contains("30000"), "{member}");
 }
 
 #[test]
@@ -47,8 +74,13 @@ fn one_file_is_taken_out() {
     }
     ok(&site, &["get", "tar", "database/default/db.sqlite3", "-o", "copy.db"]);
     assert_eq!(site.ask("copy.db", "SELECT count(*) FROM book"), "200");
-    assert_snapshot!(run(&site, &["-q", "get", "tar", "files/none"]), @"");
-    assert_snapshot!(run(&site, &["-q", "get", "tar", "files/a"]), @"");
+    assert_snapshot!(run(&site, &["-q", "get", "tar", "files/none"]), @r#"
+    exit 2
+    err| error: the backup holds no `files/none`
+    err| hint: `dalsegno contents` lists what it holds.
+    "#);
+    let folder = run(&site, &["-q", "get", "tar", "files/a"]).expect(2);
+    assert!(folder.stderr.contains("hint:") && !folder.stderr.contains("refused"), "{folder}");
     run(&site, &["get", "tar", "files/none", "-o", "none"]).expect(2);
     assert!(!site.path("none").exists());
 }

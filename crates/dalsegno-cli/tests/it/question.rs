@@ -16,8 +16,14 @@ fn damaged() -> Site {
 fn without_a_terminal_nobody_can_be_asked() {
     let site = damaged();
     let before = site.state();
-    assert_snapshot!(run(&site, &["-q", "restore", "b"]), @"");
-    assert_snapshot!(run(&site, &["--format", "json", "restore", "b"]).expect(13).json()["message"], @"");
+    assert_snapshot!(run(&site, &["-q", "restore", "b"]), @r#"
+    exit 13
+    err| error: the restore needs a yes, and there is no terminal to ask on
+    err| hint: Repeat with `--force` to answer yes.
+    "#);
+    assert_snapshot!(run(&site, &["--format", "json", "restore", "b"]).expect(13).json()["message"], @r#"
+    "the restore needs a yes, and there is no terminal to ask on"
+    "#);
     assert_same(&before, &site.state());
 }
 

@@ -39,7 +39,9 @@ fn json_lines() {
         );
     }
     let keys: Vec<&String> = last.as_object().expect("it is an object").keys().collect();
-    assert_snapshot!(format!("{keys:?}"), @"");
+    assert_snapshot!(format!("{keys:?}"), @r#"
+    ["event", "verb", "id", "name", "path", "form", "outcome", "stored_bytes", "engine_seconds", "startup_seconds", "manifest"]
+    "#);
     assert_eq!(
         (&last["event"], &last["verb"], &last["outcome"]),
         (&"report".into(), &"backup".into(), &"complete".into())
@@ -88,7 +90,47 @@ fn quiet_says_nothing() {
 #[test]
 fn help_fits_on_a_screen() {
     let site = Site::empty();
-    assert_snapshot!(ok(&site, &["--help"]), @"");
+    assert_snapshot!(ok(&site, &["--help"]), @r#"
+    exit 0
+    out| Backup and restore for Django projects: databases and media as one thing
+    out|
+    out| Usage: dalsegno [OPTIONS] <COMMAND>
+    out|
+    out| Commands:
+    out|   backup       Back up databases and media into one archive or folder
+    out|   restore      Restore a backup: staged beside the live data, checked, switched in at once
+    out|   verify       Check every stored byte of a backup against its manifest
+    out|   list         List the project's backups
+    out|   show         Show what a backup holds and how it was made
+    out|   contents     List the files in a backup
+    out|   get          Write one file of a backup to standard output or to a file
+    out|   diff         Compare two backups, or a backup with the live site
+    out|   rollback     Put back the data that a restore replaced
+    out|   discard      Drop the old data that a restore kept
+    out|   delete       Delete a backup
+    out|   describe     Show what was found out about the project, secrets masked
+    out|   doctor       Check that backups and restores can work here, and say how to get what is missing
+    out|   completions  Print a completion script for a shell
+    out|
+    out| Options:
+    out|   -h, --help     Print help
+    out|   -V, --version  Print version
+    out|
+    out| Project:
+    out|       --project <DIR>  Folder of the project: the one that holds manage.py, or its parent
+    out|       --config <FILE>  Describe the project by this file instead of by Django
+    out|       --python <PATH>  The project's Python [default: virtual environment, manage.py's shebang,
+    out|                        python3]
+    out|
+    out| Output:
+    out|       --format <FORMAT>  How to report: for people, or one JSON object a line [default: text]
+    out|                          [possible values: text, json]
+    out|   -q, --quiet            Say nothing but errors
+    out|   -v, --verbose...       Say more; twice: everything
+    out|
+    out| Exit codes: 0 done; 1 failed; 2 usage; 3 finished, but not all of it; 10 no such backup; 11 locked;
+    out| 12 wrong key; 13 refused, since it would endanger data; 20 damage found; 130 cancelled.
+    "#);
 }
 
 #[test]

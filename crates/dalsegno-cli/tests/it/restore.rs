@@ -15,7 +15,25 @@ fn rows_and_files_are_as_they_were() {
     backup(&site, "b", &["--include-fixtures"]);
     damage(&site);
     assert!(site.state() != before);
-    assert_snapshot!(ok(&site, &["restore", "b", "--force"]), @"");
+    assert_snapshot!(ok(&site, &["restore", "b", "--force"]), @r#"
+    exit 0
+    out| Restored b.
+    out|   database default: [SITE]/db.sqlite3
+    out|   storage default: [SITE]/media
+    out|   storage invoices: [SITE]/private
+    out|   backup of what was there before: [SITE]/backups_data/archives/backup_[TIME].tar.zst
+    out|   The old data are kept: `dalsegno rollback [ID]` puts them back, `dalsegno discard [ID]` drops them.
+    out|   in [DURATION] (start-up of the project [DURATION])
+    err| backing up database default ([SIZE])
+    err| backing up storage default ([SIZE])
+    err| backing up storage invoices ([SIZE])
+    err| making it durable
+    err| restoring beside the live data ([SIZE])
+    err| checking database default
+    err| making storage default durable
+    err| making storage invoices durable
+    err| switching
+    "#);
     assert_same(&before, &site.state());
     site.manage(&["check", "--database", "default"]);
     site.manage(&["migrate", "--check"]);
@@ -27,7 +45,23 @@ fn a_dry_run_changes_nothing() {
     backup(&site, "b", &[]);
     damage(&site);
     let (before, names) = (site.state(), site.names(""));
-    assert_snapshot!(ok(&site, &["-q", "restore", "b", "--dry-run"]), @"");
+    assert_snapshot!(ok(&site, &["-q", "restore", "b", "--dry-run"]), @r#"
+    exit 0
+    out| Backup b of project plain, made [TIME] (UTC)
+    out|   replaces database default: [SITE]/db.sqlite3 (205 rows now, 211 after)
+    out|     table     now  after
+    out|     author      5     10
+    out|     log         -      1
+    out|     stranger    0      -
+    out|   storage default: [SITE]/media (replace)
+    out|     2 files are added ([SIZE])
+    out|     3 are replaced ([SIZE])
+    out|     1 are removed ([SIZE])
+    out|     1 stay, since the backup does not hold them ([SIZE])
+    out|     1 look the same ([SIZE])
+    out|   What is there now is backed up first.
+    out| Nothing was changed.
+    "#);
     assert_same(&before, &site.state());
     assert_eq!(site.names(""), names);
     let plan = report(&site, &["restore", "b", "--dry-run"]);
@@ -62,7 +96,11 @@ fn parts_are_skipped() {
     restore(&site, &["b", "--skip-database"]);
     assert_eq!(site.state().part("media"), before.part("media"));
     assert_eq!(site.state().part("db.sqlite3"), damaged.part("db.sqlite3"));
-    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force", "--skip-database", "--skip-media"]), @"");
+    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force", "--skip-database", "--skip-media"]), @r#"
+    exit 2
+    err| error: there is nothing to restore
+    err| hint: `dalsegno show` tells what the backup holds.
+    "#);
 }
 
 fn damage_rows(site: &Site) {
@@ -148,7 +186,11 @@ fn a_corrupted_database_is_replaced_without_a_backup_of_it() {
     let before = site.state();
     backup(&site, "b", &[]);
     site.write("db.sqlite3", "SQLite format 3\0 and then nothing that makes sense".repeat(400));
-    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force"]), @"");
+    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force"]), @r#"
+    exit 1
+    err| error: the backup before the restore failed, so nothing was restored: database `default`: `[SITE]/db.sqlite3` is not an SQLite database, or it is encrypted
+    err| hint: Check `NAME` in the `DATABASES` setting; a database encrypted by an extension cannot be read. Or restore without it: `--no-pre-backup`.
+    "#);
     ok(&site, &["restore", "b", "--force", "--no-pre-backup"]);
     assert_same(&before, &site.state());
 }
@@ -177,7 +219,9 @@ fn another_projects_backup_is_refused() {
     other.write("dalsegno.toml", config.replace("\"plain\"", "\"other\""));
     fs::copy(path, other.path("b.tar.gz")).expect("it can be copied");
     let before = other.state();
-    assert_snapshot!(run(&other, &["-q", "restore", "./b.tar.gz", "--force"]), @"");
+    let refused = run(&other, &["-q", "restore", "./b.tar.gz", "--force"]).expect(13);
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux tells it");
+    assert_snapshot!(refused.err().replace(host.trim(), "[HOST]"), @"");
     assert_same(&before, &other.state());
     damage(&other);
     ok(&other, &["restore", "./b.tar.gz", "--force", "--other-project"]);
@@ -205,8 +249,16 @@ fn another_engine_is_refused() {
         "dalsegno.toml",
         config.replace("engine = \"sqlite3\"\nname = \"db.sqlite3\"", postgres),
     );
-    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force"]), @"");
-    assert_snapshot!(run(&site, &["-q", "backup"]), @"");
+    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force"]), @r#"
+    exit 13
+    err| error: database `default` is postgresql, which this version cannot restore
+    err| hint: SQLite is supported. Name another alias with `--database`, or use `--skip-database`.
+    "#);
+    assert_snapshot!(run(&site, &["-q", "backup"]), @r#"
+    exit 13
+    err| error: database `default` is postgresql, which this version cannot back up
+    err| hint: SQLite is supported. Name another alias with `--database`, or use `--skip-database`.
+    "#);
 }
 
 #[test]
@@ -261,7 +313,11 @@ fn a_folder_that_may_not_be_written_is_refused() {
     fs::set_permissions(site.root(), fs::Permissions::from_mode(0o555)).expect("modes can be set");
     let answer = site.call(BINARY, &["-q", "restore", "b", "--force"]).unprivileged().run();
     fs::set_permissions(site.root(), fs::Permissions::from_mode(0o755)).expect("modes can be set");
-    assert_snapshot!(answer, @"");
+    assert_snapshot!(answer, @r#"
+    exit 13
+    err| error: the folder of database default, `[SITE]`, may not be written by this user
+    err| hint: Run as the site's user, or give this one the right to write `[SITE]`.
+    "#);
     assert_same(&damaged, &site.state());
     assert_eq!(site.names("backups_data/archives"), [""; 0]);
 }
@@ -290,7 +346,11 @@ fn too_little_space_is_refused() {
         )
         .tmpfs(&small, "1m", &site.outside("left"))
         .run();
-    assert_snapshot!(answer, @"");
+    assert_snapshot!(answer, @r#"
+    exit 13
+    err| error: not enough space in `[TEMP]/small` to restore: [SIZE] needed, [SIZE] free
+    err| hint: Free some space in `[TEMP]/small`: the old data are kept there until you discard them.
+    "#);
     assert_eq!(fs::read_to_string(site.outside("left")).expect("it was written"), "");
 }
 
@@ -324,9 +384,9 @@ fn without_checks_it_says_so() {
     let path = backup(&site, "b", &["--form", "folder"]);
     // A wrong sum, but bytes that are right.
     let sums = path.join("checksums.sha256");
-    let text = fs::read_to_string(&sums).expect("it is there");
-    fs::write(&sums, text.replacen(|c: char| c.is_ascii_hexdigit(), "0", 1).replacen("0", "1", 1))
-        .expect("it can be written");
+    let list = fs::read_to_string(&sums).expect("it is there");
+    let digit = if list.starts_with('0') { "1" } else { "0" };
+    fs::write(&sums, format!("{digit}{}", &list[1..])).expect("it can be written");
     damage(&site);
     run(&site, &["restore", "b", "--force"]).expect(20);
     let answer = ok(&site, &["restore", "b", "--force", "--no-backup-check"]);

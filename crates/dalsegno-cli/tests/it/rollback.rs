@@ -100,10 +100,24 @@ fn discarded_data_are_gone() {
     expected.push("backups_data".to_owned());
     expected.sort();
     assert_eq!(site.names(""), expected);
-    assert_snapshot!(run(&site, &["-q", "rollback", &id, "--force"]), @"");
-    assert_snapshot!(run(&site, &["-q", "discard", &id, "--force"]), @"");
-    assert_snapshot!(run(&site, &["-q", "rollback", "latest", "--force"]), @"");
-    assert_snapshot!(run(&site, &["-q", "rollback", "00000000", "--force"]), @"");
+    assert_snapshot!(run(&site, &["-q", "rollback", &id, "--force"]), @r#"
+    exit 13
+    err| error: restore `[ID]` is discarded: it cannot be rolled back
+    "#);
+    assert_snapshot!(run(&site, &["-q", "discard", &id, "--force"]), @r#"
+    exit 13
+    err| error: restore `[ID]` is discarded: it cannot be discarded
+    "#);
+    assert_snapshot!(run(&site, &["-q", "rollback", "latest", "--force"]), @r#"
+    exit 10
+    err| error: no restore `latest`
+    err| hint: This project has no restore that could be undone.
+    "#);
+    assert_snapshot!(run(&site, &["-q", "rollback", "00000000", "--force"]), @r#"
+    exit 10
+    err| error: no restore `00000000`
+    err| hint: This project has no restore that could be undone.
+    "#);
 }
 
 #[test]

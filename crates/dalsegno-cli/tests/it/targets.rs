@@ -51,10 +51,25 @@ fn names_that_do_not_fit() {
     let site = Site::two_databases();
     backup(&site, "one", &["--skip-media"]);
     backup(&site, "files", &["--type", "media"]);
-    assert_snapshot!(run(&site, &["-q", "restore", "one", "--force", "--database", "nosuch"]), @"");
-    assert_snapshot!(run(&site, &["-q", "restore", "one", "--force", "--from-database", "archive"]), @"");
-    assert_snapshot!(run(&site, &["-q", "restore", "files", "--force", "--database", "default"]), @"");
-    assert_snapshot!(run(&site, &["-q", "restore", "one", "--force", "--database", "default", "--skip-database"]), @"");
+    assert_snapshot!(run(&site, &["-q", "restore", "one", "--force", "--database", "nosuch"]), @r#"
+    exit 2
+    err| error: the project has no database `nosuch`
+    err| hint: The project's databases: archive, default.
+    "#);
+    assert_snapshot!(run(&site, &["-q", "restore", "one", "--force", "--from-database", "archive"]), @r#"
+    exit 2
+    err| error: the backup holds no database that fits `archive`; it holds: default
+    err| hint: Name the one to read with `--from-database`.
+    "#);
+    assert_snapshot!(run(&site, &["-q", "restore", "files", "--force", "--database", "default"]), @r#"
+    exit 2
+    err| error: the backup holds no database that fits `default`; it holds: no database
+    err| hint: Name the one to read with `--from-database`.
+    "#);
+    assert_snapshot!(run(&site, &["-q", "restore", "one", "--force", "--database", "default", "--skip-database"]), @r#"
+    exit 2
+    err| error: `--skip-database` contradicts `--database` and `--to-database`
+    "#);
 }
 
 #[test]
@@ -85,10 +100,22 @@ fn new_places_must_be_new() {
     backup(&site, "b", &[]);
     let before = site.state();
     let url = format!("sqlite:///{}", site.path("db.sqlite3").display());
-    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force", "--to-database", &url]), @"");
+    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force", "--to-database", &url]), @r#"
+    exit 13
+    err| error: `[SITE]/db.sqlite3` exists already
+    err| hint: Choose another name: nothing existing is overwritten.
+    "#);
     let media = site.path("media");
-    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force", "--skip-database", "--to-media", text(&media)]), @"");
-    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force", "--to-database", "mysql://x/y"]), @"");
+    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force", "--skip-database", "--to-media", text(&media)]), @r#"
+    exit 13
+    err| error: `[SITE]/media` exists already
+    err| hint: Choose another name: nothing existing is overwritten.
+    "#);
+    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force", "--to-database", "mysql://x/y"]), @r#"
+    exit 2
+    err| error: `mysql://x/y` is no URL of a SQLite database
+    err| hint: Write it as `sqlite:////absolute/path.db`.
+    "#);
     assert_same(&before, &site.state());
 }
 

@@ -80,7 +80,8 @@ fn compare(expected: &[TableCount], counts: &[TableCount], problems: &mut Vec<St
                 if let (Some(want), Some(have)) = (table.rows, count.rows)
                     && want != have
                 {
-                    problems.push(format!("table `{}` has {have} rows instead of {want}", table.name));
+                    problems
+                        .push(format!("table `{}` has {have} rows instead of {want}", table.name));
                 }
             }
         }
@@ -128,12 +129,14 @@ pub(super) fn structure(
 
 /// Whether a finding is about values or order, not about pages, of an object in `affected`.
 fn is_excused(line: &str, affected: &[String]) -> bool {
-    const OF_PAGES: [&str; 6] = ["Tree ", "Page ", "Freelist", "***", "database disk image", "Main "];
+    const OF_PAGES: [&str; 6] =
+        ["Tree ", "Page ", "Freelist", "***", "database disk image", "Main "];
     !OF_PAGES.iter().any(|start| line.starts_with(start))
         && affected.iter().any(|name| {
             line.match_indices(name.as_str()).any(|(at, _)| {
                 let apart = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-                apart(line[..at].chars().next_back()) && apart(line[at + name.len()..].chars().next())
+                apart(line[..at].chars().next_back())
+                    && apart(line[at + name.len()..].chars().next())
             })
         })
 }

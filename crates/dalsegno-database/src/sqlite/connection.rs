@@ -52,7 +52,11 @@ pub(super) fn resolved(path: &Path) -> Result<PathBuf> {
         _ => DatabaseError::io("find", path)(error),
     })?;
     let file = fs::metadata(&canonical).map_err(DatabaseError::io("look at", path))?;
-    if file.is_file() { Ok(canonical) } else { Err(DatabaseError::NotAFile { path: path.to_owned() }) }
+    if file.is_file() {
+        Ok(canonical)
+    } else {
+        Err(DatabaseError::NotAFile { path: path.to_owned() })
+    }
 }
 
 /// Opens a live database, never creating one, for reading.

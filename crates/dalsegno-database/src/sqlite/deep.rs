@@ -107,7 +107,11 @@ pub(super) fn foreign_keys(
         while let Some(row) = rows.next()? {
             count += 1;
             if sample.len() < SAMPLE {
-                sample.push(Violation { table: row.get(0)?, rowid: row.get(1)?, parent: row.get(2)? });
+                sample.push(Violation {
+                    table: row.get(0)?,
+                    rowid: row.get(1)?,
+                    parent: row.get(2)?,
+                });
             }
         }
         Ok((count, sample))
@@ -166,7 +170,10 @@ fn hash_one(
 }
 
 /// The columns of a table whose values are stored.
-pub(super) fn stored_columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+pub(super) fn stored_columns(
+    connection: &Connection,
+    table: &str,
+) -> rusqlite::Result<Vec<String>> {
     connection
         .prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden IN (0, 3) ORDER BY cid")?
         .query_map([table], |row| row.get(0))?

@@ -12,9 +12,7 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(Error) ->
     move |source| {
         let path = path.to_owned();
         match (source.sqlite_error_code(), source.sqlite_extended_error_code()) {
-            (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => {
-                locked(action, &path)
-            }
+            (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => locked(action, &path),
             (Some(ErrorCode::NotADatabase), _) => DatabaseError::NotADatabase { path },
             (Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied), _) => {
                 DatabaseError::NoAccess { path, source }

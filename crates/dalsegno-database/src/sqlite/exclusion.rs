@@ -26,12 +26,9 @@ pub(super) fn checked(
         .map_err(failed("read the schema of", path))?;
     let mut tables = Vec::new();
     for table in asked {
-        let (name, kind) = known
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(table))
-            .ok_or_else(|| DatabaseError::UnknownTable {
-                path: path.to_owned(),
-                table: table.clone(),
+        let (name, kind) =
+            known.iter().find(|(name, _)| name.eq_ignore_ascii_case(table)).ok_or_else(|| {
+                DatabaseError::UnknownTable { path: path.to_owned(), table: table.clone() }
             })?;
         let refused = match kind.as_str() {
             "virtual" => Some("a virtual table"),

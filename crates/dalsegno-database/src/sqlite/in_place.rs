@@ -117,8 +117,8 @@ impl InPlace<'_> {
 
     fn open(&self) -> Result<(Connection, Arc<Patience>)> {
         let mut connection = open_live(self.live, self.busy_timeout)?;
-        let patience = be_patient(&mut connection, self.busy_timeout)
-            .map_err(failed(ACTION, self.live))?;
+        let patience =
+            be_patient(&mut connection, self.busy_timeout).map_err(failed(ACTION, self.live))?;
         if connection.is_readonly(MAIN_DB).map_err(failed(ACTION, self.live))? {
             return Err(DatabaseError::ReadOnly { path: self.live.to_owned() });
         }
@@ -184,7 +184,10 @@ impl InPlace<'_> {
         header::set_schema_cookie(&mut page, old.schema_cookie());
         let insert = |number: u32, page: Option<&[u8]>| {
             connection
-                .execute("INSERT INTO sqlite_dbpage (pgno, data) VALUES (?1, ?2)", params![number, page])
+                .execute(
+                    "INSERT INTO sqlite_dbpage (pgno, data) VALUES (?1, ?2)",
+                    params![number, page],
+                )
                 .map_err(failed(ACTION, self.live))
         };
         insert(1, Some(&page))?;

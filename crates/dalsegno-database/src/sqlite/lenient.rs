@@ -122,9 +122,8 @@ mod tests {
             .unwrap();
         assert_eq!(value, None);
         assert_eq!(stand_ins.names(&connection).unwrap(), ["a", "b"]);
-        let error = stand_ins
-            .run(&connection, |c| c.execute_batch("SELECT * FROM nowhere"))
-            .unwrap_err();
+        let error =
+            stand_ins.run(&connection, |c| c.execute_batch("SELECT * FROM nowhere")).unwrap_err();
         assert!(error.to_string().contains("nowhere"));
     }
 }

@@ -109,7 +109,15 @@ mod tests {
             let error = Location::from_name(name, Path::new("/site")).unwrap_err();
             assert!(matches!(error, DatabaseError::InMemory { .. }), "{name}: {error}");
         }
-        for name in ["", "file:", "file:?mode=ro", "file://other/x", "file:x?vfs=y", "file:%0", "file:a%00b"] {
+        for name in [
+            "",
+            "file:",
+            "file:?mode=ro",
+            "file://other/x",
+            "file:x?vfs=y",
+            "file:%0",
+            "file:a%00b",
+        ] {
             let error = Location::from_name(name, Path::new("/site")).unwrap_err();
             assert!(matches!(error, DatabaseError::BadName { .. }), "{name}: {error}");
         }

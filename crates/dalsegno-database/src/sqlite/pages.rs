@@ -24,9 +24,8 @@ impl<'c> Pages<'c> {
                 .map_err(failed("read", path))
         };
         let (count, page_size) = (pragma("page_count")?, pragma("page_size")?);
-        let statement = connection
-            .prepare("SELECT data FROM sqlite_dbpage")
-            .map_err(failed("read", path))?;
+        let statement =
+            connection.prepare("SELECT data FROM sqlite_dbpage").map_err(failed("read", path))?;
         Ok(Self { statement, path, count, page_size })
     }
 
@@ -67,7 +66,18 @@ impl<'c> Pages<'c> {
     ) -> Result<PageStream<'s>> {
         let (left, path, count) = (self.size(), self.path, self.count);
         let rows = self.statement.query([]).map_err(failed("read", path))?;
-        Ok(PageStream { rows, path, watch, count, journal, left, page: Vec::new(), at: 0, started: false, failure: None })
+        Ok(PageStream {
+            rows,
+            path,
+            watch,
+            count,
+            journal,
+            left,
+            page: Vec::new(),
+            at: 0,
+            started: false,
+            failure: None,
+        })
     }
 }
 

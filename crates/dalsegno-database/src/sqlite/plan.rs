@@ -103,11 +103,13 @@ fn compared(live: &Path, backup: Option<&Header>, timeout: Duration) -> Result<S
 
 pub(super) fn difference(live: &Header, backup: &Header) -> Option<ReplaceReason> {
     if live.page_size() != backup.page_size() {
-        return Some(ReplaceReason::PageSize { live: live.page_size(), backup: backup.page_size() });
+        return Some(ReplaceReason::PageSize {
+            live: live.page_size(),
+            backup: backup.page_size(),
+        });
     }
     let (from, to) = (live.encoding().name(), backup.encoding().name());
-    (from != to)
-        .then(|| ReplaceReason::Encoding { live: from.to_owned(), backup: to.to_owned() })
+    (from != to).then(|| ReplaceReason::Encoding { live: from.to_owned(), backup: to.to_owned() })
 }
 
 fn read(live: &Path, timeout: Duration) -> Result<Option<Header>> {

@@ -56,9 +56,7 @@ fn known(
 ) -> Result<std::result::Result<(), String>> {
     let names: Vec<String> = connection
         .prepare("SELECT name FROM pragma_table_xinfo(?1)")
-        .and_then(|mut statement| {
-            statement.query_map([&column.table], |row| row.get(0))?.collect()
-        })
+        .and_then(|mut statement| statement.query_map([&column.table], |row| row.get(0))?.collect())
         .map_err(failed("read the schema of", path))?;
     Ok(if names.is_empty() {
         Err(format!("no such table: {}", column.table))

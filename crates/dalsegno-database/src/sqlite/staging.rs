@@ -49,7 +49,8 @@ impl Target {
             .and_then(|()| fill(&mut file, &path, data, size, watch))
             .and_then(|sha256| {
                 if size == 0 {
-                    file.write_all(&empty_database(&path)?).map_err(DatabaseError::io("write", &path))?;
+                    file.write_all(&empty_database(&path)?)
+                        .map_err(DatabaseError::io("write", &path))?;
                 }
                 Ok((Image::read(&path)?, sha256))
             });
@@ -111,7 +112,8 @@ impl Image {
         let mut file = File::open(path).map_err(DatabaseError::io("open", path))?;
         let size = file.metadata().map_err(DatabaseError::io("look at", path))?.len();
         let mut chunk = vec![0; CHUNK];
-        let mut filled = read_full(&mut file, &mut chunk).map_err(DatabaseError::io("read", path))?;
+        let mut filled =
+            read_full(&mut file, &mut chunk).map_err(DatabaseError::io("read", path))?;
         let header = Header::of(&chunk[..filled])
             .ok_or_else(|| damaged("it is not an SQLite database".to_owned()))?;
         let page_size = u64::from(header.page_size());
@@ -159,7 +161,8 @@ fn fill(
         left -= got as u64;
         watch.bytes(got as u64);
     }
-    if read_full(data, &mut chunk[..1]).map_err(DatabaseError::io("read the backup for", path))? > 0 {
+    if read_full(data, &mut chunk[..1]).map_err(DatabaseError::io("read the backup for", path))? > 0
+    {
         let problem = format!("it goes on after the {size} bytes announced");
         return Err(DatabaseError::Damaged { path: path.to_owned(), problem });
     }

@@ -29,7 +29,8 @@ pub(super) fn list(connection: &Connection, path: &Path) -> Result<Vec<Table>> {
         .map_err(failed("read the schema of", path))?;
     let tables = statement
         .query_map([], |row| {
-            let text = |at| row.get_ref(at).map(|value| value.as_bytes().unwrap_or_default().to_vec());
+            let text =
+                |at| row.get_ref(at).map(|value| value.as_bytes().unwrap_or_default().to_vec());
             let (name, sql) = (text(0)?, text(1)?);
             Ok(Table {
                 name: String::from_utf8_lossy(&name).into_owned(),
@@ -64,9 +65,11 @@ fn count(connection: &Connection, path: &Path, name: String) -> Result<TableCoun
     let rows = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     match rows(&sql).or_else(|first| rows(&format!("{sql} NOT INDEXED")).map_err(|_| first)) {
         Ok(rows) => Ok(TableCount { name, rows: u64::try_from(rows).ok(), note: None }),
-        Err(error) if is_about_the_table(&error) => {
-            Ok(TableCount { name, rows: None, note: Some(format!("not countable: {}", words(&error))) })
-        }
+        Err(error) if is_about_the_table(&error) => Ok(TableCount {
+            name,
+            rows: None,
+            note: Some(format!("not countable: {}", words(&error))),
+        }),
         Err(error) => Err(failed("count the rows of", path)(error)),
     }
 }

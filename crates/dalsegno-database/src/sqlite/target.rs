@@ -113,7 +113,8 @@ fn followed(live: &Path) -> Result<PathBuf> {
         Ok(link) => folder(live).join(link),
         Err(_) => live.to_owned(),
     };
-    let name = place.file_name().ok_or_else(|| DatabaseError::NotAFile { path: live.to_owned() })?;
+    let name =
+        place.file_name().ok_or_else(|| DatabaseError::NotAFile { path: live.to_owned() })?;
     Ok(fs::canonicalize(folder(&place)).map_err(look)?.join(name))
 }
 
@@ -149,7 +150,8 @@ pub(super) fn dress(file: &File, path: &Path, live: &Path) -> Result<()> {
         }
         Err(error) => return Err(DatabaseError::io("look at", live)(error)),
     };
-    let failed = |error: rustix::io::Errno| DatabaseError::io("set the owner of", path)(error.into());
+    let failed =
+        |error: rustix::io::Errno| DatabaseError::io("set the owner of", path)(error.into());
     match give(file, &owner) {
         Ok(()) | Err(rustix::io::Errno::PERM) => {}
         Err(error) => return Err(failed(error)),

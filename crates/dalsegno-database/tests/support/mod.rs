@@ -1,6 +1,6 @@
 //! Real databases, a second process that uses them, and an independent reader to compare them.
 // Every test file takes what it needs of this one.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -28,9 +28,10 @@ pub struct Site {
 
 impl Site {
     pub fn new() -> Self {
-        // Memory, where there is any: what is tested is processes dying, not the machine.
+        // Memory, where there is plenty: what is tested is processes dying, not the machine.
         let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let free = rustix::fs::statvfs(memory).map_or(0, |fs| fs.f_bavail * fs.f_frsize);
+        let parent = if free > 8 << 30 { memory.to_owned() } else { std::env::temp_dir() };
         let folder = tempfile::tempdir_in(parent).unwrap();
         std::fs::create_dir(folder.path().join("spool")).unwrap();
         let live = folder.path().join("live db.sqlite3");
