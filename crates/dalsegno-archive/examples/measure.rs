@@ -50,13 +50,13 @@ fn main() -> Outcomes {
 
 fn metadata(form: Form) -> Result<Metadata, serde_json::Error> {
     serde_json::from_value(serde_json::json!({
-        "format": 1, "id": BackupId::new(1, [7; 10]), "name": "backup_1",
+        "format": 1, "id": BackupId::new(1, [7; 10]), "name": "backup_1", "folder": "backup_1",
         "created_at": "", "backup_timestamp": "", "time_zone": "UTC", "type": "full",
         "capture": "native", "form": form, "django_version": null,
         "backup_options": {"include_files": true, "skip_db": false, "compress": false, "models": "all"},
         "storage_backend": null, "database_engine": null,
         "versions": {"dalsegno": "0", "django": null, "python": null},
-        "project": {"name": "x", "settings_module": null, "folder": "/x"}, "host": {"name": "h", "system": "s"},
+        "project": {"name": "x", "settings_module": null}, "host": {"name": "h", "system": "s"},
         "options": {"compression_level": null}, "databases": {}, "storages": {},
     }))
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use dalsegno_archive::sidecar;
+use dalsegno_archive::{Archive, sidecar};
+use dalsegno_format::{Form, tree};
 use dalsegno_store::{FolderOptions, LocalFolder, ObjectName, Store};
 
 use crate::EngineError;
@@ -19,6 +20,9 @@ pub fn delete(path: &Path) -> Result<Vec<PathBuf>, EngineError> {
             hint: None,
         });
     };
+    if !looks_like_a_backup(&absolute) {
+        return Err(EngineError::NotABackup { path: path.to_owned() });
+    }
     let store = LocalFolder::open(folder, FolderOptions::default())?;
     let mut removed = Vec::new();
     let beside = sidecar::path(Path::new(name));
@@ -30,4 +34,13 @@ pub fn delete(path: &Path) -> Result<Vec<PathBuf>, EngineError> {
         }
     }
     Ok(removed)
+}
+
+/// A readable backup, a damaged archive by its name, or a folder with the first member of a tree.
+fn looks_like_a_backup(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let archive =
+        Form::ALL.iter().any(|f| !f.extension().is_empty() && name.ends_with(f.extension()));
+    let (is_file, is_tree) = (path.is_file(), path.join(tree::METADATA).is_file());
+    (is_file && archive) || is_tree || Archive::peek(path).is_ok()
 }

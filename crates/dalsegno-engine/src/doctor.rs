@@ -157,7 +157,10 @@ fn storages(site: &Site, findings: &mut Findings) {
     for root in site.media_roots() {
         let path = root.location.display();
         if !root.location.is_dir() {
-            findings.warning(format!("storage {}: `{path}` does not exist", root.alias), None);
+            findings.warning(
+                format!("storage {}: `{path}` does not exist", root.alias),
+                "If the site has media, check MEDIA_ROOT or the storage's location.".to_owned(),
+            );
         } else if std::fs::read_dir(&root.location).is_err() {
             findings.bad(
                 format!("storage {}: `{path}` cannot be read by this user", root.alias),

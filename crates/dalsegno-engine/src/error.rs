@@ -57,6 +57,18 @@ pub enum EngineError {
         /// The folders that were searched.
         searched: Vec<PathBuf>,
     },
+    /// Only partial backups exist.
+    #[error("there is no complete backup to take as `latest`, only partial ones: {}", partial.join(", "))]
+    OnlyPartial {
+        /// Their names.
+        partial: Vec<String>,
+    },
+    /// What is to be deleted is no backup.
+    #[error("`{path}` is not a backup")]
+    NotABackup {
+        /// What was named.
+        path: PathBuf,
+    },
     /// Nothing lies at the path of a backup.
     #[error("there is no backup at `{path}`")]
     NoSuchPath {
@@ -223,6 +235,12 @@ pub enum EngineError {
         /// What it is to the project: `the folder of database default`, …
         what: String,
     },
+    /// The folder of backups may not be written.
+    #[error("the folder of backups, `{path}`, may not be written by this user")]
+    OutputNotWritable {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Another process holds the lock.
     #[error("another restore is running in `{root}` ({holder})")]
     Busy {
@@ -310,9 +328,10 @@ impl EngineError {
             Self::Media { source, .. } => source.kind(),
             Self::Store(e) => e.kind(),
             Self::Io { .. } | Self::SwitchStuck { .. } => ErrorKind::Failed,
-            Self::NoSuchBackup { .. } | Self::NoSuchPath { .. } | Self::NoSuchRestore { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NoSuchBackup { .. }
+            | Self::OnlyPartial { .. }
+            | Self::NoSuchPath { .. }
+            | Self::NoSuchRestore { .. } => ErrorKind::NotFound,
             Self::Ambiguous { .. }
             | Self::UnknownAlias { .. }
             | Self::UnknownModel { .. }
@@ -323,6 +342,8 @@ impl EngineError {
             Self::PreBackup(e) | Self::SwitchUndone(e) => e.kind(),
             Self::Cancelled => ErrorKind::Cancelled,
             Self::RestoreState { .. }
+            | Self::NotABackup { .. }
+            | Self::OutputNotWritable { .. }
             | Self::NotYet { .. }
             | Self::Vendor { .. }
             | Self::BrokenAlias { .. }
@@ -363,6 +384,18 @@ impl EngineError {
                 "Searched {}. `dalsegno list` shows the backups there are; a path works too.",
                 searched.iter().map(|p| format!("`{}`", p.display())).collect::<Vec<_>>().join(", ")
             ),
+            Self::OnlyPartial { .. } => {
+                "Name the one to restore; `dalsegno show` tells what it lacks.".to_owned()
+            }
+            Self::NotABackup { .. } => {
+                "Only archives and folders that Dalsegno made are deleted.".to_owned()
+            }
+            Self::OutputNotWritable { .. } => {
+                "Run as the site's user, or choose another folder with `--output-dir`.".to_owned()
+            }
+            Self::RestoreState { .. } => {
+                "`dalsegno doctor` lists the restores that keep old data.".to_owned()
+            }
             Self::NoSuchPath { .. } => {
                 "Check the path; `dalsegno list` shows the project's backups.".to_owned()
             }
@@ -392,7 +425,7 @@ impl EngineError {
             Self::UnknownModel { .. } => "`dalsegno describe` lists the models.".to_owned(),
             Self::Request { hint, .. } => return hint.clone(),
             Self::NotInBackup { .. } => {
-                "Name the one to read with `--from-database`.".to_owned()
+                "`--from-database` names one of those, `--skip-database` none.".to_owned()
             }
             Self::WrongEngine { .. } => {
                 "A native backup goes back to the engine it came from; name a fitting target with `--database`.".to_owned()

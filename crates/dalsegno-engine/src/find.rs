@@ -120,8 +120,15 @@ pub fn find(folders: &[PathBuf], wanted: &str) -> Result<PathBuf, EngineError> {
     let not_found =
         || EngineError::NoSuchBackup { wanted: wanted.to_owned(), searched: folders.to_vec() };
     if wanted == "latest" {
-        let latest = all.into_iter().find(|l| l.is_complete() && !l.is_pre_restore());
-        return latest.map(|l| l.path).ok_or_else(not_found);
+        let candidates: Vec<Listed> =
+            all.into_iter().filter(|l| l.peek.is_ok() && !l.is_pre_restore()).collect();
+        return match candidates.iter().find(|l| l.is_complete()) {
+            Some(latest) => Ok(latest.path.clone()),
+            None if candidates.is_empty() => Err(not_found()),
+            None => Err(EngineError::OnlyPartial {
+                partial: candidates.iter().map(Listed::file_name).collect(),
+            }),
+        };
     }
     let named: Vec<&Listed> = all.iter().filter(|l| is_named(l, wanted)).collect();
     let matches = if named.is_empty() && wanted.len() >= 4 {

@@ -59,6 +59,10 @@ pub fn get(
     let archive = Archive::open(source)?;
     let mut member = archive.open_member(path).map_err(|e| match e {
         dalsegno_archive::ArchiveError::NoMember { path } => absent(&path),
+        dalsegno_archive::ArchiveError::Member { .. } => EngineError::Request {
+            problem: format!("`{path}` is not a file"),
+            hint: Some("`dalsegno contents` lists what lies in a folder.".to_owned()),
+        },
         e => e.into(),
     })?;
     run.progress.stage(&format!("reading {path}"), None);

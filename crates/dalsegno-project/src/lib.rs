@@ -19,6 +19,7 @@ pub mod helper;
 mod interpreter;
 mod masking;
 mod project;
+mod scrub;
 mod secret;
 pub mod settings;
 mod sqlite_location;

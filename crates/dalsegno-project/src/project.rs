@@ -12,6 +12,7 @@ use crate::environment;
 use crate::error::{ProjectError, Tried};
 use crate::helper::{Helper, HelperOptions, Start};
 use crate::interpreter::{Interpreter, Surroundings, candidates};
+use crate::scrub::scrub;
 use crate::settings::BackupSettings;
 
 /// Which project is meant, and how to run it.
@@ -106,6 +107,7 @@ impl Project {
             },
         };
         let mut descriptor = descriptor;
+        scrub(&mut descriptor);
         if descriptor.django.is_none() {
             environment::fill_in_settings(&mut descriptor.settings);
         }

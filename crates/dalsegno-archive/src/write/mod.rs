@@ -16,7 +16,7 @@ pub use tree_writer::{Mark, TreeWriter};
 /// How a tree is to be written.
 #[derive(Debug, Clone)]
 pub struct WriteOptions {
-    /// The backup's name: the top folder of tar forms.
+    /// The top folder of tar forms, the `folder` of the metadata.
     pub name: String,
     /// The form.
     pub form: Form,

@@ -90,6 +90,9 @@ impl TreeWriter {
 
     /// Adds `backup_metadata.json`, which must come first.
     pub fn add_metadata(&mut self, metadata: &Metadata) -> Result<(), ArchiveError> {
+        if metadata.folder != self.options.name || metadata.form != self.options.form {
+            return Err(ArchiveError::Sequence { reason: "the metadata are another backup's" });
+        }
         let bytes = metadata.to_json();
         let entry = self.control_file(tree::METADATA, bytes.len(), 0o600);
         self.add_file(&entry, Content::Bytes { data: &bytes, sha256: None })?;

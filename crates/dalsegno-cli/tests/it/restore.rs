@@ -221,7 +221,10 @@ fn another_projects_backup_is_refused() {
     let before = other.state();
     let refused = run(&other, &["-q", "restore", "./b.tar.gz", "--force"]).expect(13);
     let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux tells it");
-    assert_snapshot!(refused.err().replace(host.trim(), "[HOST]"), @"");
+    assert_snapshot!(refused.err().replace(host.trim(), "[HOST]"), @r#"
+    error: the backup is of project `plain (on [HOST])`, this is `other`
+    hint: If that is what you want, repeat with `--other-project`.
+    "#);
     assert_same(&before, &other.state());
     damage(&other);
     ok(&other, &["restore", "./b.tar.gz", "--force", "--other-project"]);

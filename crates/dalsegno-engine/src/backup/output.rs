@@ -41,7 +41,11 @@ impl Output {
         let folder =
             std::path::absolute(&folder).map_err(|e| EngineError::io("find", &folder, e))?;
         let options = FolderOptions { file_mode: settings.file_permissions, folder_mode: 0o750 };
-        let store = LocalFolder::open(&folder, options)?;
+        let store = LocalFolder::open(&folder, options).map_err(|e| not_writable(e, &folder))?;
+        let rights = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        if rustix::fs::access(&folder, rights).is_err() {
+            return Err(EngineError::OutputNotWritable { path: folder });
+        }
         let begun = run.local_now(site.time_zone());
         let (stem, object) = name(&store, request, scope.form, &begun)?;
         let staged = store.stage(&object);
@@ -100,6 +104,15 @@ impl Output {
             fs::set_permissions(path, fs::Permissions::from_mode(0o750)).map_err(failed)?;
         }
         folder.sync_all().map_err(failed)
+    }
+}
+
+fn not_writable(error: StoreError, folder: &Path) -> EngineError {
+    match error {
+        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            EngineError::OutputNotWritable { path: folder.to_owned() }
+        }
+        error => error.into(),
     }
 }
 

@@ -1,0 +1,36 @@
+//! Secrets that other programs' messages quote.
+
+use crate::descriptor::Descriptor;
+use crate::masking::MASK;
+
+/// Shorter ones would mask parts of ordinary words.
+const SHORTEST: usize = 4;
+
+/// Masks every password of the project in the texts that drivers and settings wrote.
+pub(crate) fn scrub(descriptor: &mut Descriptor) {
+    let secrets: Vec<String> = descriptor
+        .databases
+        .values()
+        .filter_map(|database| database.password.as_ref())
+        .map(|password| password.expose().to_owned())
+        .filter(|secret| secret.len() >= SHORTEST)
+        .collect();
+    if secrets.is_empty() {
+        return;
+    }
+    let clean = |text: &mut String| {
+        for secret in &secrets {
+            if text.contains(secret.as_str()) {
+                *text = text.replace(secret.as_str(), MASK);
+            }
+        }
+    };
+    for database in descriptor.databases.values_mut() {
+        database.reason.iter_mut().for_each(clean);
+    }
+    for storage in &mut descriptor.storages {
+        storage.reason.iter_mut().for_each(clean);
+        storage.error.iter_mut().for_each(clean);
+    }
+    descriptor.warnings.iter_mut().for_each(clean);
+}
