@@ -1,5 +1,5 @@
 //! Times this crate on a folder: `measure write FORM FOLDER OUT [LEVEL]`, `measure verify ARCHIVE`,
-//! `measure unpack ARCHIVE OUT`.
+//! `measure unpack ARCHIVE OUT`, `measure many FORM COUNT OUT` (tiny files out of nowhere).
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
@@ -35,6 +35,10 @@ fn main() -> Outcomes {
             let watch = &mut Watch { progress: &mut progress, cancelled: &|| false };
             let report = verify(Path::new(archive), 2, watch)?;
             println!("{} members, {} findings", report.members, report.damage.len());
+        }
+        ["many", form, count, out] => {
+            let form = Form::from_name(form).ok_or("unknown form")?;
+            many(form, count.parse()?, Path::new(out))?;
         }
         ["unpack", archive, out] => unpack(Path::new(archive), Path::new(out))?,
         _ => return Err("measure write|verify|unpack …".into()),
@@ -80,7 +84,31 @@ fn completion(closing: &Closing) -> Completion {
     }
 }
 
-fn write(form: Form, folder: &Path, out: &Path, level: Option<u32>) -> Outcomes {
+fn many(form: Form, count: u32, out: &Path) -> Outcomes {
+    let mut writer = create(form, out, None)?;
+    let mut entry = Entry {
+        path: TreePath::new("files")?,
+        kind: EntryKind::Directory,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        user: "root".into(),
+        group: "root".into(),
+        mtime: Timestamp { secs: 1_600_000_000, nanos: 1 },
+    };
+    writer.add(&entry)?;
+    for number in 0..count {
+        let text = format!("{number:08}");
+        entry.path = TreePath::new(format!("files/{text}"))?;
+        entry.kind = EntryKind::File { size: text.len() as u64, extents: None };
+        writer.add_file(&entry, Content::Bytes { data: text.as_bytes(), sha256: None })?;
+    }
+    let written = writer.finish(&restore_script(&metadata(form)?), completion)?;
+    println!("{} bytes, {} members", written.stored_bytes, written.members);
+    Ok(())
+}
+
+fn create(form: Form, out: &Path, level: Option<u32>) -> Result<TreeWriter, Box<dyn Error>> {
     let options = WriteOptions {
         name: "backup_1".into(),
         form,
@@ -92,10 +120,14 @@ fn write(form: Form, folder: &Path, out: &Path, level: Option<u32>) -> Outcomes 
         finished_mtime: None,
     };
     let mut writer = TreeWriter::create(out, options)?;
-    let metadata = metadata(form)?;
-    writer.add_metadata(&metadata)?;
+    writer.add_metadata(&metadata(form)?)?;
+    Ok(writer)
+}
+
+fn write(form: Form, folder: &Path, out: &Path, level: Option<u32>) -> Outcomes {
+    let mut writer = create(form, out, level)?;
     add(&mut writer, folder, &TreePath::new("files")?)?;
-    let written = writer.finish(&restore_script(&metadata), completion)?;
+    let written = writer.finish(&restore_script(&metadata(form)?), completion)?;
     println!("{} bytes, {} members", written.stored_bytes, written.members);
     Ok(())
 }

@@ -379,7 +379,9 @@ fn a_read_only_folder_is_captured_or_clearly_refused() {
     let run = || {
         let exe = std::env::current_exe().unwrap();
         let copy = site.folder.path().join("spool/tests");
-        fs::copy(exe, &copy).unwrap();
+        // By a process of its own: a descriptor still open for writing, in a child that another
+        // test is just forking, would make the copy "busy".
+        assert!(Command::new("cp").arg(exe).arg(&copy).status().unwrap().success());
         let out = Command::new("setpriv")
             .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
             .arg(&copy)

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use dalsegno_database::Quiet;
 use dalsegno_database::sqlite::{
-    self, Recovered, ReplaceReason, RollbackOptions, SwitchMethod, Switched, Target,
+    self, Recovered, ReplaceReason, RollbackOptions, Source, SwitchMethod, Switched, Target,
 };
 use support::{SWITCH, Site, WAIT, filled, oracle, oracle_of};
 
@@ -49,6 +49,10 @@ fn killed_after(command: &mut Command, delay: Option<Duration>) -> bool {
     ended
 }
 
+fn hash(site: &Site) -> String {
+    sqlite::content_hash(Source::Live(&site.live, WAIT), &mut Quiet).unwrap()
+}
+
 fn command() -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "child", "--test-threads=1"]);
@@ -62,7 +66,7 @@ fn kill_everywhere(first: &str, before: u32, after: u32) {
     std::fs::write(&backup, &bytes).unwrap();
     let new = oracle_of(&bytes);
     let site = Site::with(&format!("{first}{}", filled("live", before)));
-    let mut old = oracle(&site.live);
+    let old = oracle(&site.live);
     let restore = || {
         let mut command = command();
         command.env(LIVE, &site.live).env(BACKUP, &backup);
@@ -76,17 +80,20 @@ fn kill_everywhere(first: &str, before: u32, after: u32) {
         if let Recovered::Switched(record) = site.target("r1").recover(WAIT).unwrap() {
             let options = RollbackOptions { busy_timeout: WAIT, force: false };
             sqlite::rollback(&record, options, &mut Quiet).unwrap();
-            assert_eq!(oracle(&site.live), old, "rolled back");
         }
         let delay = (round < rounds).then(|| whole * round / rounds);
         let ended = killed_after(&mut restore(), delay);
         let now = oracle(&site.live);
+        let before = hash(&site);
         let found = site.target("r1").recover(WAIT).unwrap();
+        assert_eq!(hash(&site), before, "recovery changed the database");
         match found {
             Recovered::Switched(record) => {
                 switched += 1;
                 assert!(now == new, "recovery says new, the database is not ({first}, {round})");
-                assert_eq!(oracle(record.kept.as_ref().unwrap()), old);
+                if round % 4 == 0 || round == rounds {
+                    assert_eq!(oracle(record.kept.as_ref().unwrap()), old);
+                }
                 if matches!(record.method, SwitchMethod::Replace(ReplaceReason::PageSize { .. })) {
                     assert!(first.contains("page_size"));
                 }
@@ -100,8 +107,6 @@ fn kill_everywhere(first: &str, before: u32, after: u32) {
                 assert!(left.is_empty(), "{left:?}");
             }
         }
-        assert_eq!(oracle(&site.live), now, "recovery changed the database");
-        old = if now == new { old } else { now };
     }
     assert!(undone > 0, "no kill came before the switch");
     assert!(switched > 0, "no kill came after the switch");
@@ -109,33 +114,33 @@ fn kill_everywhere(first: &str, before: u32, after: u32) {
 
 #[test]
 fn a_killed_restore_leaves_old_or_new_in_wal_mode() {
-    kill_everywhere("PRAGMA journal_mode = wal;", 3000, 5000);
+    kill_everywhere("PRAGMA journal_mode = wal;", 1500, 2500);
 }
 
 #[test]
 fn a_killed_restore_leaves_old_or_new_in_delete_mode() {
-    kill_everywhere("", 3000, 5000);
+    kill_everywhere("", 1500, 2500);
 }
 
 #[test]
 fn a_killed_restore_that_shrinks_leaves_old_or_new() {
-    kill_everywhere("", 8000, 500);
+    kill_everywhere("", 4000, 300);
 }
 
 #[test]
 fn a_killed_replacement_leaves_old_or_new() {
-    kill_everywhere("PRAGMA page_size = 8192; PRAGMA journal_mode = wal;", 3000, 5000);
+    kill_everywhere("PRAGMA page_size = 8192; PRAGMA journal_mode = wal;", 1500, 2500);
 }
 
 #[test]
 fn a_killed_rollback_leaves_old_or_new_and_can_be_run_again() {
     for first in ["PRAGMA journal_mode = wal;", "", "PRAGMA page_size = 1024;"] {
-        let source = Site::with(&filled("backup", 2000));
+        let source = Site::with(&filled("backup", 1000));
         let (captured, bytes) = source.capture();
         let new = oracle_of(&bytes);
-        let site = Site::with(&format!("{first}{}", filled("live", 3000)));
+        let site = Site::with(&format!("{first}{}", filled("live", 1500)));
         let old = oracle(&site.live);
-        for delay in [15, 30, 45, 80, 150] {
+        for delay in [12, 25, 40, 90] {
             let switched = site.restore("r1", &captured, &bytes);
             let mut command = command();
             command.env(LIVE, &site.live).env(RECORD, serde_json::to_string(&switched).unwrap());

@@ -1,4 +1,4 @@
-//! What goes wrong with sites and with stored bytes.
+//! What goes wrong with sites and with stored bytes, and bytes that make work.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -14,6 +14,19 @@ pub fn flip_byte(path: &Path, offset: u64) {
     file.read_exact_at(&mut byte, offset).expect("the offset lies inside the file");
     byte[0] ^= 0xff;
     file.write_all_at(&byte, offset).expect("the file can be written");
+}
+
+/// Bytes that no compressor makes smaller; the same seed gives the same bytes.
+pub fn noise(length: usize, seed: u64) -> Vec<u8> {
+    // Xorshift (Marsaglia, 2003) must not begin with zero.
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    let words = std::iter::from_fn(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        Some(state.to_le_bytes())
+    });
+    words.flatten().take(length).collect()
 }
 
 const DAMAGE: &str = r#"

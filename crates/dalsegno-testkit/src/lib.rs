@@ -18,7 +18,7 @@ mod state;
 pub use answer::Answer;
 pub use bank::{BANK_SUM, Bank, bank_sum};
 pub use call::{Call, Running, Signal};
-pub use fault::{damage, flip_byte};
+pub use fault::{damage, flip_byte, noise};
 pub use masking::{Masks, masked};
 pub use python::{prove, python, run_python};
 pub use site::Site;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::fault::noise;
 use crate::python::{output, run_python};
 
 const CONFIG: &str = r#"[project]
@@ -65,13 +66,7 @@ fn media(root: &Path) {
     for folder in ["a", "b", "incoming"] {
         fs::create_dir_all(root.join(folder)).expect("the site can be written");
     }
-    let mut noise = 1_u32;
-    let picture: Vec<u8> = (0..30_000)
-        .map(|_| {
-            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            noise.to_be_bytes()[0]
-        })
-        .collect();
+    let picture = noise(30_000, 1);
     let files: [(&str, &[u8], u32); 5] = [
         ("a/one.txt", b"one\n", 0o644),
         ("a/two.txt", b"two\n", 0o640),

@@ -209,7 +209,7 @@ fn media_are_left_out_by_pattern() {
         "{all:?}"
     );
     let some = names(&["--exclude-media", "a/cache", "--exclude-media", "*.jpg"]);
-    assert!(!some.iter().any(|n| n.starts_with("a/cache") || n.ends_with(".jpg")), "{some:?}");
+    assert!(!some.iter().any(|n| n.starts_with("a/cache") || n.contains(".jpg")), "{some:?}");
     assert!(some.contains(&"a/one.txt".to_owned()), "{some:?}");
     site.settings("[settings]\nBACKUP_MEDIA_EXCLUDE = []");
     assert!(names(&[]).contains(&".hidden".to_owned()));

@@ -51,6 +51,7 @@ fn an_ill_one() {
     out| error    database default: `[SITE]/db.sqlite3` is not an SQLite database, or it is encrypted
     out|          hint: Check `NAME` in the `DATABASES` setting; a database encrypted by an extension cannot be read.
     out| warning  storage default: `[SITE]/media` does not exist
+    out|          hint: If the site has media, check MEDIA_ROOT or the storage's location.
     out| ok       BACKUP_DIR: `[SITE]/backups`, [SIZE] free
     out| warning  BACKUP_DIR: `[SITE]/backups` is open to every user (mode 0755)
     out|          hint: chmod 750 '[SITE]/backups'

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use dalsegno_testkit::{Site, assert_same, damage};
+use dalsegno_testkit::{Site, assert_same, damage, noise};
 
 use crate::{backup, ok, report, restore, text};
 
@@ -83,8 +83,7 @@ fn the_time_of_a_folder_is_the_backups() {
 #[test]
 fn the_list_reads_the_ends_of_archives_only() {
     let site = Site::plain();
-    let noise: Vec<u8> = fs::read(site.path("media/picture.jpg")).expect("it is there").repeat(40);
-    site.write("media/large.bin", &noise);
+    site.write("media/large.bin", noise(1_200_000, 7));
     backup(&site, "a", &["--no-compress"]);
     backup(&site, "b", &[]);
     let read = report(&site, &["list"])["bytes_read"].as_u64().expect("a number");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use dalsegno_testkit::{Running, Signal, Site, assert_same, damage};
+use dalsegno_testkit::{Running, Signal, Site, assert_same, damage, noise};
 use insta::assert_snapshot;
 
 use crate::{BINARY, backup, ok, run, text};
@@ -11,17 +11,8 @@ use crate::{BINARY, backup, ok, run, text};
 /// A site that takes a while: 48 MB that do not compress.
 fn slow() -> Site {
     let site = Site::plain();
-    let mut noise = 1_u64;
     for file in 0..6 {
-        let bytes: Vec<u8> = (0..1_000_000)
-            .flat_map(|_| {
-                noise ^= noise << 13;
-                noise ^= noise >> 7;
-                noise ^= noise << 17;
-                noise.to_le_bytes()
-            })
-            .collect();
-        site.write(&format!("media/large/{file}.bin"), bytes);
+        site.write(&format!("media/large/{file}.bin"), noise(8_000_000, file));
     }
     site
 }

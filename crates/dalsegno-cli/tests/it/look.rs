@@ -23,9 +23,9 @@ fn show_and_contents() {
       versions     Dalsegno 0.1.0, Django none
       description  before the move
       tags         keep
-      id        [ID]
-      database  default: 3 tables, 211 rows, [SIZE]
-      storage   default: 5 files, [SIZE], 1 left out by rule
+      id           [ID]
+      database     default: 3 tables, 211 rows, [SIZE]
+      storage      default: 5 files, [SIZE], 1 left out by rule
     "#);
     let tables = ok(&site, &["-v", "show", "b"]).stdout;
     assert!(tables.contains("author") && tables.contains("200"), "{tables}");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use dalsegno_testkit::{BANK_SUM, Bank, Site, assert_same, bank_sum, damage, python};
+use dalsegno_testkit::{BANK_SUM, Bank, Site, State, assert_same, bank_sum, damage, noise, python};
 use insta::assert_snapshot;
 
 use crate::{BINARY, backup, ok, report, restore, run, text};
@@ -54,11 +54,11 @@ fn a_dry_run_changes_nothing() {
     out|     log         -      1
     out|     stranger    0      -
     out|   storage default: [SITE]/media (replace)
-    out|     2 files are added ([SIZE])
-    out|     3 are replaced ([SIZE])
-    out|     1 are removed ([SIZE])
-    out|     1 stay, since the backup does not hold them ([SIZE])
-    out|     1 look the same ([SIZE])
+    out|     2 files added ([SIZE])
+    out|     3 files replaced ([SIZE])
+    out|     1 file removed ([SIZE])
+    out|     1 file left as they are: the backup does not hold them ([SIZE])
+    out|     1 file the same by size and time ([SIZE])
     out|   What is there now is backed up first.
     out| Nothing was changed.
     "#);
@@ -328,8 +328,7 @@ fn a_folder_that_may_not_be_written_is_refused() {
 #[test]
 fn too_little_space_is_refused() {
     let site = Site::plain();
-    let noise: Vec<u8> = fs::read(site.path("media/picture.jpg")).expect("it is there").repeat(60);
-    site.write("media/large.bin", &noise);
+    site.write("media/large.bin", noise(1_800_000, 7));
     let path = backup(&site, "b", &["--no-compress"]);
     let small = site.outside("small");
     fs::create_dir(&small).expect("it is new");
@@ -380,19 +379,43 @@ fn what_fails_is_left_as_it_was_when_asked_to_go_on() {
     assert_same(&before, &site.state());
 }
 
-#[test]
-fn without_checks_it_says_so() {
+/// Damages a backup in folder form; its bytes are right unless `harm` changes them.
+fn unverified(harm: impl Fn(&std::path::Path)) -> (Site, State) {
     let site = Site::plain();
     let before = site.state();
     let path = backup(&site, "b", &["--form", "folder"]);
-    // A wrong sum, but bytes that are right.
-    let sums = path.join("checksums.sha256");
-    let list = fs::read_to_string(&sums).expect("it is there");
-    let digit = if list.starts_with('0') { "1" } else { "0" };
-    fs::write(&sums, format!("{digit}{}", &list[1..])).expect("it can be written");
+    harm(&path);
     damage(&site);
     run(&site, &["restore", "b", "--force"]).expect(20);
-    let answer = ok(&site, &["restore", "b", "--force", "--no-backup-check"]);
+    let answer = ok(&site, &["restore", text(&path), "--force", "--no-backup-check"]);
     assert!(answer.stdout.contains("unverified"), "{answer}");
+    (site, before)
+}
+
+#[test]
+fn without_checks_a_changed_file_comes_back_as_it_is() {
+    let (site, before) = unverified(|path| {
+        fs::write(path.join("files/a/two.txt"), "TWO\n").expect("it can be written");
+    });
+    assert_eq!(fs::read(site.path("media/a/two.txt")).expect("it is there"), b"TWO\n");
+    assert_eq!(site.state().part("db.sqlite3"), before.part("db.sqlite3"));
+}
+
+#[test]
+fn without_checks_a_wrong_sum_does_not_count() {
+    let (site, before) = unverified(|path| {
+        let sums = path.join("checksums.sha256");
+        let list = fs::read_to_string(&sums).expect("it is there");
+        let digit = if list.starts_with('0') { "1" } else { "0" };
+        fs::write(&sums, format!("{digit}{}", &list[1..])).expect("it can be written");
+    });
+    assert_same(&before, &site.state());
+}
+
+#[test]
+fn without_checks_the_completion_marker_does_not_count() {
+    let (site, before) = unverified(|path| {
+        fs::remove_file(path.join("backup_complete.json")).expect("it is there");
+    });
     assert_same(&before, &site.state());
 }

@@ -103,10 +103,12 @@ fn discarded_data_are_gone() {
     assert_snapshot!(run(&site, &["-q", "rollback", &id, "--force"]), @r#"
     exit 13
     err| error: restore `[ID]` is discarded: it cannot be rolled back
+    err| hint: `dalsegno doctor` lists the restores that keep old data.
     "#);
     assert_snapshot!(run(&site, &["-q", "discard", &id, "--force"]), @r#"
     exit 13
     err| error: restore `[ID]` is discarded: it cannot be discarded
+    err| hint: `dalsegno doctor` lists the restores that keep old data.
     "#);
     assert_snapshot!(run(&site, &["-q", "rollback", "latest", "--force"]), @r#"
     exit 10

@@ -72,31 +72,31 @@ fn the_plan_counts_for_each() {
     assert_snapshot!(media("replace"), @r#"
     Backup b of project plain, made [TIME] (UTC)
       storage default: [SITE]/media (replace)
-        1 files are added ([SIZE])
-        1 are replaced ([SIZE])
-        1 are removed ([SIZE])
-        2 stay, since the backup does not hold them ([SIZE])
-        4 look the same ([SIZE])
+        1 file added ([SIZE])
+        1 file replaced ([SIZE])
+        1 file removed ([SIZE])
+        2 files left as they are: the backup does not hold them ([SIZE])
+        4 files the same by size and time ([SIZE])
       What is there now is backed up first.
     Nothing was changed.
     "#);
     assert_snapshot!(media("merge"), @r#"
     Backup b of project plain, made [TIME] (UTC)
       storage default: [SITE]/media (merge)
-        1 files are added ([SIZE])
-        1 are replaced ([SIZE])
-        3 stay, since the backup does not hold them ([SIZE])
-        4 look the same ([SIZE])
+        1 file added ([SIZE])
+        1 file replaced ([SIZE])
+        3 files left as they are: the backup does not hold them ([SIZE])
+        4 files the same by size and time ([SIZE])
       What is there now is backed up first.
     Nothing was changed.
     "#);
     assert_snapshot!(media("keep-existing"), @r#"
     Backup b of project plain, made [TIME] (UTC)
       storage default: [SITE]/media (keep-existing)
-        1 files are added ([SIZE])
-        3 stay, since the backup does not hold them ([SIZE])
-        1 stay, and the backup's are not restored ([SIZE])
-        4 look the same ([SIZE])
+        1 file added ([SIZE])
+        3 files left as they are: the backup does not hold them ([SIZE])
+        1 file left as they are: the live ones win ([SIZE])
+        4 files the same by size and time ([SIZE])
       What is there now is backed up first.
     Nothing was changed.
     "#);

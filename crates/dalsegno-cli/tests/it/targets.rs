@@ -59,12 +59,12 @@ fn names_that_do_not_fit() {
     assert_snapshot!(run(&site, &["-q", "restore", "one", "--force", "--from-database", "archive"]), @r#"
     exit 2
     err| error: the backup holds no database that fits `archive`; it holds: default
-    err| hint: Name the one to read with `--from-database`.
+    err| hint: `--from-database` names one of those, `--skip-database` none.
     "#);
     assert_snapshot!(run(&site, &["-q", "restore", "files", "--force", "--database", "default"]), @r#"
     exit 2
     err| error: the backup holds no database that fits `default`; it holds: no database
-    err| hint: Name the one to read with `--from-database`.
+    err| hint: `--from-database` names one of those, `--skip-database` none.
     "#);
     assert_snapshot!(run(&site, &["-q", "restore", "one", "--force", "--database", "default", "--skip-database"]), @r#"
     exit 2
