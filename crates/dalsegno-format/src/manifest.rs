@@ -422,9 +422,11 @@ impl Completion {
 }
 
 impl Manifest {
-    /// The bytes of the manifest in index and sidecar.
+    /// The bytes of the manifest in index and sidecar: one line, since lists read many of them.
     pub fn to_json(&self) -> Vec<u8> {
-        pretty(self)
+        let mut bytes = serde_json::to_vec(self).expect("manifests have string keys only");
+        bytes.push(b'\n');
+        bytes
     }
 
     /// Reads a manifest and checks that its halves belong together.

@@ -148,17 +148,15 @@ impl Call {
     }
 
     fn command(&self) -> Command {
-        let root = rustix::process::geteuid().is_root();
         let mut command;
         match &self.wrapping {
-            Wrapping::Unprivileged if root => {
+            Wrapping::Unprivileged if is_root() => {
                 command = Command::new("setpriv");
                 command.args(["--bounding-set=-all", "--inh-caps=-all", "--"]).arg(&self.binary);
             }
             Wrapping::Nothing | Wrapping::Unprivileged => command = Command::new(&self.binary),
             Wrapping::Tmpfs { folder, size, look } => {
-                command = Command::new("unshare");
-                command.arg(if root { "-m" } else { "-rm" });
+                command = with_own_mounts();
                 let script = "mount -t tmpfs -o size=\"$1\" none \"$2\" || exit 99\n\
                     look=$3; folder=$2; shift 3\n\
                     \"$@\"; code=$?; ls -A \"$folder\" >\"$look\"; exit $code";
@@ -179,6 +177,18 @@ impl Call {
         command.args(&self.args);
         command
     }
+}
+
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A command that runs its arguments where they may mount what they like and nobody sees it.
+pub fn with_own_mounts() -> Command {
+    let mut command = Command::new("unshare");
+    command.arg(if is_root() { "-m" } else { "-rm" });
+    command
 }
 
 fn quoted(word: &OsStr) -> String {

@@ -17,7 +17,7 @@ mod state;
 
 pub use answer::Answer;
 pub use bank::{BANK_SUM, Bank, bank_sum};
-pub use call::{Call, Running, Signal};
+pub use call::{Call, Running, Signal, is_root, with_own_mounts};
 pub use fault::{damage, flip_byte, noise};
 pub use masking::{Masks, masked};
 pub use python::{prove, python, run_python};

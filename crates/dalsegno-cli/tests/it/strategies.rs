@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use dalsegno_testkit::Site;
+use dalsegno_testkit::{Site, with_own_mounts};
 use insta::assert_snapshot;
 
 use crate::{backup, ok, restore, run};
@@ -117,8 +117,8 @@ fn media_that_are_a_mount_point_are_replaced_inside() {
         path.display(),
         crate::BINARY
     );
-    let done = std::process::Command::new("unshare")
-        .args(["-m", "sh", "-c", &script])
+    let done = with_own_mounts()
+        .args(["sh", "-c", &script])
         .current_dir(site.root())
         .output()
         .expect("unshare runs");

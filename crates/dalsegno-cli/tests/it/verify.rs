@@ -178,7 +178,8 @@ fn a_sidecar_is_believed_only_when_the_archive_agrees() {
     let shown = ok(&site, &["list"]).stdout;
     assert!(!shown.contains("wrong"), "{shown}");
     let answer = run(&site, &["-q", "verify", crate::text(&path)]);
-    assert!(answer.code == 20 || answer.code == 0, "{answer}");
+    assert_eq!(answer.code, 20, "{answer}");
+    assert!(answer.stdout.contains("sidecar: it does not belong to this archive"), "{answer}");
     fs::remove_file(&sidecar).expect("it is there");
     assert_eq!(report(&site, &["verify", crate::text(&path)])["sound"], true);
 }

@@ -38,7 +38,9 @@ impl Staged {
     /// Puts the copy in the live database's place, at once.
     ///
     /// At any instant, a killed process and a power cut included, the live database is the old one
-    /// or the new one. On an error it is the old one, and neither the copy nor a kept file stays.
+    /// or the new one. On an error it is the old one, and neither the copy nor a kept file stays;
+    /// only where the system refused to say whether the commit took place, both stay for
+    /// [`Target::recover`](super::Target::recover) to tell.
     /// `watch` may stop the work until just before the commit.
     pub fn switch(self, options: SwitchOptions, watch: &mut dyn Watch) -> Result<Switched> {
         let (target, image) = (&self.target, &self.image);
@@ -59,7 +61,15 @@ impl Staged {
                     restore_id: target.restore_id(),
                     busy_timeout: options.busy_timeout,
                 };
-                pages_changed = job.run(watch)?.pages_changed;
+                match job.run(watch) {
+                    Ok(written) => pages_changed = written.pages_changed,
+                    Err(error) => {
+                        if exists(&kept).unwrap_or(true) {
+                            std::mem::forget(self);
+                        }
+                        return Err(error);
+                    }
+                }
             }
             SwitchMethod::Replace(reason) => offline::replace(&Replacement {
                 live: target.live(),
