@@ -80,6 +80,11 @@ impl Order {
         Ok(())
     }
 
+    /// A file that was checked but cannot be handed out: no hard link may name it.
+    pub(crate) fn forget(&mut self, path: &TreePath) {
+        self.files.remove(&self.hasher.hash_one(path));
+    }
+
     fn check_place(&mut self, entry: &Entry) -> Result<(), &'static str> {
         let Some(parent) = entry.path.parent() else {
             let name = entry.path.as_bytes();

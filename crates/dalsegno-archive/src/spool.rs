@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Deref;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dalsegno_format::Sha256 as Digest;
 use sha2::{Digest as _, Sha256};
@@ -88,16 +90,21 @@ impl Spool {
     pub(crate) fn reader(&self) -> impl Read + '_ {
         SpoolReader { spool: self, at: 0 }
     }
+
+    /// The same for a spool that is finished and shared.
+    pub(crate) fn shared_reader(self: &Arc<Self>) -> impl Read + Send + 'static {
+        SpoolReader { spool: Arc::clone(self), at: 0 }
+    }
 }
 
-struct SpoolReader<'a> {
-    spool: &'a Spool,
+struct SpoolReader<S> {
+    spool: S,
     at: u64,
 }
 
-impl Read for SpoolReader<'_> {
+impl<S: Deref<Target = Spool>> Read for SpoolReader<S> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let spool = self.spool;
+        let spool = &*self.spool;
         let read = if self.at < spool.filed {
             let left = usize::try_from(spool.filed - self.at).unwrap_or(usize::MAX);
             let most = out.len().min(left);

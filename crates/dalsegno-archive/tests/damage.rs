@@ -94,6 +94,63 @@ fn a_damaged_frame_names_itself_and_its_members() {
     }
 }
 
+/// Many members in few frames, folders among them.
+fn crowded_tree() -> Vec<Sample> {
+    let mut samples = vec![folder("files")];
+    for n in 0..20 {
+        samples.push(folder(format!("files/d{n:02}")));
+        for m in 0..40 {
+            let data = if m % 2 == 0 { noise(700, n * 40 + m) } else { b"text ".repeat(150) };
+            samples.push(file(format!("files/d{n:02}/f{m:02}"), data));
+        }
+    }
+    samples
+}
+
+#[test]
+fn one_break_is_few_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    for form in TARS {
+        let path = write(folder.path(), form, &crowded_tree());
+        let good = std::fs::read(&path).unwrap();
+        let mut counted = 0;
+        for n in 1..30 {
+            let place = n * good.len() / 30;
+            let mut bad = good.clone();
+            bad[place] ^= 1 << (n % 8);
+            write_bytes(&path, &bad);
+            let found = findings(&path);
+            let contents = found.iter().filter(|f| f.starts_with("contents of files/"));
+            let others = found.len() - contents.count();
+            assert!((1..=5).contains(&others), "{form:?} byte {place}: {found:#?}");
+            counted += found.iter().filter(|f| f.ends_with("members could not be checked")).count();
+        }
+        assert!(form == Form::Tar || counted > 0, "{form:?}");
+    }
+}
+
+#[test]
+fn a_lost_frame_says_how_many_members_it_takes_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), Form::TarZst, &crowded_tree());
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The magic number of the second frame, which ends between the two lists.
+    let magic = [0x28, 0xb5, 0x2f, 0xfd];
+    let second = (1..bytes.len()).find(|&at| bytes[at..].starts_with(&magic)).unwrap();
+    bytes[second] ^= 1;
+    write_bytes(&path, &bytes);
+    let frame = format!("frame 1 at byte {second}: its stored bytes have changed");
+    assert_eq!(
+        findings(&path),
+        [
+            format!("header of entries.tsv: {frame}"),
+            frame,
+            "header of member 2: it lies in a damaged frame".to_owned(),
+            "after member 2: 822 members could not be checked".to_owned(),
+        ]
+    );
+}
+
 /// Where a member's header and data lie in a plain tar made by `write`.
 fn place(bytes: &[u8], name: &str) -> usize {
     let full = format!("{NAME}/{name}\0");

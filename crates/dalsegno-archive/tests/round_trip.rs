@@ -140,6 +140,45 @@ fn ordinary_programs_read_the_tar_forms() {
 }
 
 #[test]
+fn an_extracted_tar_is_a_backup_in_folder_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let samples = odd_tree();
+    for form in TARS {
+        let path = write(folder.path(), form, &samples);
+        let out = folder.path().join(format!("out-{}", form.name()));
+        std::fs::create_dir(&out).unwrap();
+        run(Command::new("tar").arg("-xpf").arg(&path).arg("-C").arg(&out));
+        let root = out.join(NAME);
+        assert!(root.join("backup_index.bin").is_file());
+        assert_eq!(findings(&root), [""; 0], "{form:?}");
+        let archive = Archive::open(&root).unwrap();
+        assert_eq!((archive.form(), archive.metadata().form), (Form::Folder, form));
+        assert_eq!(Archive::peek(&root).unwrap().form, Form::Folder);
+        assert_eq!(archive.entries().unwrap().filter(Result::is_ok).count(), samples.len() + 2);
+        let (read, report) = read_all(&root).unwrap();
+        assert_eq!(report.members, archive.completion().members);
+        assert_eq!(read.len(), samples.len() + 2);
+        for (expected, found) in samples.iter().zip(&read[1..]) {
+            assert_eq!(found.entry.path, expected.entry.path);
+            assert_eq!(found.entry.mode, expected.entry.mode);
+            assert_eq!(found.entry.mtime, expected.entry.mtime);
+        }
+        // Only a file of that name, and only at the top.
+        let index = root.join("backup_index.bin");
+        std::fs::copy(&index, root.join("files/backup_index.bin")).unwrap();
+        let extra = ["extra files/backup_index.bin: it does not belong to the backup"];
+        assert_eq!(findings(&root), extra);
+        std::fs::remove_file(root.join("files/backup_index.bin")).unwrap();
+        std::fs::remove_file(&index).unwrap();
+        std::fs::create_dir(&index).unwrap();
+        assert_eq!(
+            findings(&root),
+            ["extra backup_index.bin: it does not belong to the backup"]
+        );
+    }
+}
+
+#[test]
 fn python_reads_the_tar_forms() {
     const SCRIPT: &str = r"
 import sys, tarfile, json

@@ -52,12 +52,6 @@ pub enum DatabaseError {
         /// The database file.
         path: PathBuf,
     },
-    /// The database lives in memory; there is nothing to read from another process.
-    #[error("the database `{name}` lives in memory")]
-    InMemory {
-        /// The name as the settings have it.
-        name: String,
-    },
     /// A database name that cannot be understood.
     #[error("the database name `{name}` cannot be used: {reason}")]
     BadName {
@@ -187,8 +181,7 @@ impl DatabaseError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Locked { .. } => ErrorKind::Locked,
-            Self::InMemory { .. }
-            | Self::ChangedSince { .. }
+            Self::ChangedSince { .. }
             | Self::Moved { .. }
             | Self::Exists { .. } => ErrorKind::Refused,
             Self::BadName { .. } | Self::UnknownTable { .. } | Self::NotExcludable { .. } => {
@@ -216,7 +209,6 @@ impl DatabaseError {
                 "Run once as a user who may write to the database file and its folder, or let the \
                  site open it."
             }
-            Self::InMemory { .. } => "Only a database in a file can be backed up.",
             Self::Locked { .. } => {
                 "Wait until the others are done or stop them, then run this again."
             }

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use dalsegno_archive::{Archive, sidecar};
-use dalsegno_format::{Form, tree};
+use dalsegno_format::tree;
 use dalsegno_store::{FolderOptions, LocalFolder, ObjectName, Store};
 
 use crate::EngineError;
+use crate::open::has_archive_name;
 
 /// Removes a backup and its sidecar; returns what was removed.
 ///
@@ -38,9 +39,6 @@ pub fn delete(path: &Path) -> Result<Vec<PathBuf>, EngineError> {
 
 /// A readable backup, a damaged archive by its name, or a folder with the first member of a tree.
 fn looks_like_a_backup(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let archive =
-        Form::ALL.iter().any(|f| !f.extension().is_empty() && name.ends_with(f.extension()));
     let (is_file, is_tree) = (path.is_file(), path.join(tree::METADATA).is_file());
-    (is_file && archive) || is_tree || Archive::peek(path).is_ok()
+    (is_file && has_archive_name(path)) || is_tree || Archive::peek(path).is_ok()
 }

@@ -9,6 +9,7 @@ use dalsegno_format::{Entry, EntryKind, Sha256, TreePath, tree};
 use dalsegno_media::{CaptureOptions, Found, Selection};
 
 use crate::backup::{BUSY_TIMEOUT, RunWatch};
+use crate::open::open;
 use crate::restore::below;
 use crate::verify::extract;
 use crate::{EngineError, Run, Site, workers};
@@ -72,9 +73,9 @@ const EXAMPLES: usize = 50;
 
 /// Compares the rows of every table and the content of every file; reads both sides whole.
 pub fn diff(site: &Site, old: &Path, new: &Side, run: Run<'_>) -> Result<BackupDiff, EngineError> {
-    let old = Archive::open(old)?;
+    let old = open(old)?;
     let other = match new {
-        Side::Backup(path) => Some(Archive::open(path)?),
+        Side::Backup(path) => Some(open(path)?),
         Side::Live => None,
     };
     let mut diff = BackupDiff::default();
@@ -175,7 +176,7 @@ fn compare_storages(
                     let patterns = &old.metadata().options;
                     let (names, paths) = (&patterns.media_exclude, &patterns.exclude_media);
                     let selection = site
-                        .selection(&root.location, names, paths)
+                        .selection(&root.location, names, paths, None)
                         .map_err(EngineError::media(alias))?;
                     compare(
                         first,

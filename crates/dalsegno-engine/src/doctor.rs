@@ -8,7 +8,7 @@ use dalsegno_database::sqlite;
 use dalsegno_format::ByteSize;
 use dalsegno_project::Origin;
 
-use crate::restore::{State, restores};
+use crate::restore::{State, restores, unreadable_records};
 use crate::{Site, free_space};
 
 /// How long the doctor waits for a database that others hold.
@@ -267,6 +267,12 @@ fn leftovers(site: &Site, findings: &mut Findings) {
                 );
             }
         }
+    }
+    for error in unreadable_records(site) {
+        findings.warning(
+            format!("{error}: that restore can be neither rolled back nor discarded"),
+            "Look at the file; if no data of it are kept, delete it.".to_owned(),
+        );
     }
     let records = match restores(site) {
         Ok(records) => records,

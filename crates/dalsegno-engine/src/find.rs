@@ -7,6 +7,7 @@ use dalsegno_archive::{Archive, ArchiveError, Peek};
 use dalsegno_format::{Form, Outcome, tree};
 use dalsegno_store::StoreError;
 
+use crate::open::has_archive_name;
 use crate::{EngineError, workers};
 
 /// The tag of backups that a restore made before it changed anything.
@@ -94,11 +95,13 @@ fn candidates(folder: &Path) -> Result<Vec<PathBuf>, EngineError> {
     for entry in entries {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|n| !n.starts_with('.')) else { continue };
+        if name.to_str().is_none_or(|n| n.starts_with('.')) {
+            continue;
+        }
         let path = entry.path();
-        let archive =
-            [Form::Tar, Form::TarGz, Form::TarZst].iter().any(|f| name.ends_with(f.extension()));
-        if (archive && path.is_file()) || (path.is_dir() && path.join(tree::METADATA).is_file()) {
+        if (has_archive_name(&path) && path.is_file())
+            || (path.is_dir() && path.join(tree::METADATA).is_file())
+        {
             paths.push(path);
         }
     }

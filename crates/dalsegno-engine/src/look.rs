@@ -5,9 +5,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use dalsegno_archive::Archive;
 use dalsegno_format::{Entry, Sha256, TreePath};
 
+use crate::open::open;
 use crate::{EngineError, Run};
 
 /// Calls `each` for every member at or below `path`, in the order of the tree; returns how many.
@@ -16,7 +16,7 @@ pub fn contents(
     path: Option<&TreePath>,
     each: &mut dyn FnMut(Entry, Option<Sha256>),
 ) -> Result<u64, EngineError> {
-    let archive = Archive::open(source)?;
+    let archive = open(source)?;
     let mut shown = 0;
     for member in archive.entries()? {
         let (entry, sha256) = member?;
@@ -56,7 +56,7 @@ pub fn get(
     out: &mut dyn Write,
     run: Run<'_>,
 ) -> Result<u64, EngineError> {
-    let archive = Archive::open(source)?;
+    let archive = open(source)?;
     let mut member = archive.open_member(path).map_err(|e| match e {
         dalsegno_archive::ArchiveError::NoMember { path } => absent(&path),
         dalsegno_archive::ArchiveError::Member { .. } => EngineError::Request {

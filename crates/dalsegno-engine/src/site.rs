@@ -72,6 +72,11 @@ impl Site {
         &self.descriptor().project.base_dir
     }
 
+    /// The folder of the project, links resolved.
+    pub(crate) fn real_base_dir(&self) -> PathBuf {
+        real(self.base_dir())
+    }
+
     /// The zone its backups are named in.
     pub fn time_zone(&self) -> &str {
         self.descriptor().time_zone.as_deref().unwrap_or("UTC")
@@ -213,14 +218,23 @@ impl Site {
 
     /// What is left out of a storage: the patterns given, and the site's own databases, which are
     /// captured as databases. A live database file must never be copied or replaced as a file.
+    /// `source` is the backup being restored: should it lie in the storage, it stays.
     pub(crate) fn selection(
         &self,
         root: &Path,
         names: &[String],
         paths: &[String],
+        source: Option<&Path>,
     ) -> Result<Selection, MediaError> {
         let root = real(root);
         let mut paths = paths.to_vec();
+        if let Some(below) =
+            source.and_then(|s| real(s).strip_prefix(&root).ok().map(Path::to_owned))
+            && let Some(below) = below.to_str()
+        {
+            let name = literal(below);
+            paths.extend([format!("{name}{}", dalsegno_format::tree::SIDECAR), name]);
+        }
         for alias in self.aliases() {
             let Ok(database) = self.database(&alias, "back up") else { continue };
             let Ok(below) = real(&database.path).strip_prefix(&root).map(Path::to_owned) else {

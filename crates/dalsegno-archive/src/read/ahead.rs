@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::frames::{BadFrame, read_frame};
 use super::tar_file::TarFile;
+use super::walk::Mode;
 use super::{Progress, Watch};
 use crate::codec::Decoder;
 use crate::tar::Source;
@@ -131,8 +132,9 @@ pub(crate) struct Stream<'a, 'w> {
     pub(crate) damage: Vec<Damage>,
     /// Up to this offset in the tar all is zeros in place of lost bytes.
     pub(crate) lost_until: u64,
-    /// Whether damage ends the stream.
-    strict: bool,
+    /// Up to this offset in the tar the bytes come from frames found damaged.
+    pub(crate) bad_until: u64,
+    mode: Mode,
     /// Whether the watch has asked to stop.
     pub(crate) cancelled: bool,
 }
@@ -142,7 +144,7 @@ impl<'a, 'w> Stream<'a, 'w> {
         tar: &'a Arc<TarFile>,
         workers: usize,
         watch: &'a mut Watch<'w>,
-        strict: bool,
+        mode: Mode,
     ) -> Result<Self, ArchiveError> {
         let tables = tar
             .tables()
@@ -159,7 +161,8 @@ impl<'a, 'w> Stream<'a, 'w> {
             offset: 0,
             damage: Vec::new(),
             lost_until: 0,
-            strict,
+            bad_until: 0,
+            mode,
             cancelled: false,
         })
     }
@@ -193,13 +196,14 @@ impl<'a, 'w> Stream<'a, 'w> {
             if let Err(bad) = done.result {
                 let subject = format!("frame {} at byte {offset}", done.index);
                 self.damage.push(Damage::new(subject, bad.what.clone()));
-                if self.strict {
+                if self.mode == Mode::Strict {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, bad.what));
                 }
+                self.bad_until = self.offset + u64::from(frame.length);
                 if !bad.usable {
                     self.current.out.clear();
                     self.current.out.resize(frame.length as usize, 0);
-                    self.lost_until = self.offset + u64::from(frame.length);
+                    self.lost_until = self.bad_until;
                 }
             }
             self.progress.stored = offset + u64::from(frame.stored);
@@ -217,6 +221,17 @@ impl<'a, 'w> Stream<'a, 'w> {
         self.at += most;
         self.offset += most as u64;
         Ok(&self.current.out[start..start + most])
+    }
+
+    /// The same for bytes of a content: where damage is tolerated, lost ones are an error and not
+    /// zeros that somebody could take for them.
+    pub(crate) fn content(&mut self, most: u64) -> io::Result<&[u8]> {
+        self.load()?;
+        if self.mode == Mode::Tolerate && self.offset < self.lost_until {
+            let what = "it lies in a damaged frame";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        self.some(most)
     }
 
     /// Passes over bytes up to this offset in the tar.

@@ -10,13 +10,14 @@ use dalsegno_format::{
 };
 use rustix::io::Errno;
 
-use super::entries::{Entries, Lists, check_list};
+use super::entries::{Entries, Lists, Source, check_list};
 use super::folder_walk::{ExtentReader, FolderWalk, extents_of};
+use super::loose::Survey;
 use super::member::VerifiedFile;
 use super::tar_file::{RangeReader, TarFile};
 use super::tar_walk::TarWalk;
-use super::walk::Findings;
-use super::{Check, Peek, ReadError, ReadReport, Visit, Watch};
+use super::walk::{Findings, Mode};
+use super::{Check, Peek, ReadError, ReadReport, Visit, Watch, salvage, unverified};
 use crate::folder::Folder;
 use crate::tar::{Parsed, data_len, read_head};
 use crate::{ArchiveError, Damage, sidecar};
@@ -31,12 +32,18 @@ pub struct Archive {
     manifest: Manifest,
     stored_bytes: u64,
     body: Body,
+    unverified: bool,
+    end_is_missing: bool,
 }
 
 #[derive(Debug)]
-enum Body {
+pub(super) enum Body {
+    /// Index and lists are sound, or whoever uses them finds out.
     Tar(Arc<TarFile>),
-    Folder,
+    /// A tar form that can only be read from its beginning.
+    Salvage(Form, Arc<Survey>),
+    /// A folder, with a survey when its lists cannot be relied on.
+    Folder(Option<Arc<Survey>>),
 }
 
 impl Archive {
@@ -44,13 +51,36 @@ impl Archive {
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
         if is_folder(path)? {
             let (manifest, stored_bytes, _) = folder_manifest(path)?;
-            return Ok(Self { path: path.to_owned(), manifest, stored_bytes, body: Body::Folder });
+            return Ok(Self::assembled(path, manifest, stored_bytes, Body::Folder(None)));
         }
         let (tar, _) = TarFile::open(path)?;
         let bytes = tar.manifest_bytes().map_err(|damage| damaged(path, damage))?;
         let manifest = manifest_from(path, "manifest in the index", &bytes)?;
         let stored_bytes = tar.trailer.file_len;
-        Ok(Self { path: path.to_owned(), manifest, stored_bytes, body: Body::Tar(tar) })
+        Ok(Self::assembled(path, manifest, stored_bytes, Body::Tar(tar)))
+    }
+
+    /// Opens a backup to be read with [`Check::Unverified`], whatever its checksums, lists and
+    /// sizes say and whether it has an end or not. Where trailer, index or lists of a tar form
+    /// cannot be used, its headers are read from the beginning, as far as they go: one pass over
+    /// the whole file. Members whose contents are cut short count as missing.
+    ///
+    /// A completion record that cannot be had is made up: partial, with what is there counted, and
+    /// digests of zeros ([`Archive::end_is_missing`]). Without its metadata nothing is a backup.
+    /// A member that breaks a rule of the tree is refused here or when it is read.
+    pub fn open_unverified(path: &Path) -> Result<Self, ArchiveError> {
+        unverified::open(path)
+    }
+
+    /// Whether it was opened by [`Archive::open_unverified`]: nothing it tells has been checked.
+    pub fn is_unverified(&self) -> bool {
+        self.unverified
+    }
+
+    /// Whether the completion record could not be had, and [`Archive::completion`] only counts
+    /// what is left.
+    pub fn end_is_missing(&self) -> bool {
+        self.end_is_missing
     }
 
     /// The manifest alone, from a few kilobytes: of an archive file the trailer and the sidecar,
@@ -86,7 +116,8 @@ impl Archive {
     pub fn form(&self) -> Form {
         match &self.body {
             Body::Tar(tar) => tar.form(),
-            Body::Folder => Form::Folder,
+            Body::Salvage(form, _) => *form,
+            Body::Folder(_) => Form::Folder,
         }
     }
 
@@ -110,11 +141,12 @@ impl Archive {
         self.stored_bytes
     }
 
-    fn lists(&self) -> Result<Lists, ArchiveError> {
-        match &self.body {
-            Body::Tar(tar) => tar_lists(tar, &self.manifest),
-            Body::Folder => folder_lists(&self.path, self.completion()),
-        }
+    fn lists(&self) -> Result<Source, ArchiveError> {
+        Ok(match &self.body {
+            Body::Tar(tar) => Source::Checked(tar_lists(tar, &self.manifest)?),
+            Body::Folder(None) => Source::Checked(folder_lists(&self.path, self.completion())?),
+            Body::Salvage(_, survey) | Body::Folder(Some(survey)) => Source::Loose(survey.lists()),
+        })
     }
 
     /// The members up to `restore.sh`, from the lists, which are checked against their digests
@@ -136,17 +168,18 @@ impl Archive {
 
     /// The content of one regular file as a reader sees it, holes as zeros; a hard link gives the
     /// file it names. Only the frames needed are read. At its end it fails when its SHA-256 is not
-    /// the listed one.
+    /// the listed one, unless the archive was opened without its checks.
     pub fn open_member(&self, path: &TreePath) -> Result<Box<dyn Read + Send>, ArchiveError> {
         let (number, entry, digest) = self.find(path)?;
         match (&entry.kind, digest) {
             (EntryKind::HardLink { target }, _) => {
                 let (number, entry, digest) = self.find(target)?;
-                let digest =
-                    digest.ok_or_else(|| ArchiveError::member(target, "it is not a file"))?;
+                if entry.size().is_none() {
+                    return Err(ArchiveError::member(target, "it is not a file"));
+                }
                 self.content(number, entry, digest)
             }
-            (EntryKind::File { .. }, Some(digest)) => self.content(number, entry, digest),
+            (EntryKind::File { .. }, digest) => self.content(number, entry, digest),
             _ => Err(ArchiveError::member(path, "it is not a file")),
         }
     }
@@ -155,8 +188,14 @@ impl Archive {
         &self,
         number: u64,
         entry: Entry,
-        digest: Digest,
+        digest: Option<Digest>,
     ) -> Result<Box<dyn Read + Send>, ArchiveError> {
+        let digest = digest.filter(|_| !self.unverified);
+        if let Body::Salvage(form, _) = &self.body {
+            let (stream, found) = salvage::open_member(&self.path, *form, number)?;
+            let reader = Box::new(stream);
+            return Ok(Box::new(VerifiedFile::new(reader, found.path, &found.kind, digest)));
+        }
         let Body::Tar(tar) = &self.body else {
             let mut folder = open_folder(&self.path)?;
             let file = folder.file(&entry.path).map_err(|error| {
@@ -191,8 +230,9 @@ impl Archive {
     }
 
     /// Reads the whole backup in one pass and hands its members, from `backup_metadata.json` to
-    /// `restore.sh`, to `visit`. Every check that [`verify`](crate::verify) makes is made on the way, and the first
-    /// damage ends it: what the visitor was given before is only good once this returns `Ok`.
+    /// `restore.sh`, to `visit`. With [`Check::Full`] every check that [`verify`](crate::verify)
+    /// makes is made on the way, and the first damage ends it. What the visitor was given before is
+    /// only good once this returns `Ok`.
     pub fn read(
         &self,
         check: Check,
@@ -200,13 +240,18 @@ impl Archive {
         watch: &mut Watch<'_>,
         visit: &mut Visit<'_>,
     ) -> Result<ReadReport, ReadError> {
-        let mut findings = Findings { strict: true, ..Findings::default() };
-        self.walk(check, workers, watch, Some(visit), &mut findings)
+        let mode = if check == Check::Full { Mode::Strict } else { Mode::Tolerate };
+        let mut findings = Findings::new(mode);
+        if check == Check::Full {
+            self.require_end()?;
+        }
+        let mut report = self.walk(workers, watch, Some(visit), &mut findings)?;
+        (report.tolerated, report.more_tolerated) = (findings.list, findings.more);
+        Ok(report)
     }
 
     pub(crate) fn walk(
         &self,
-        check: Check,
         workers: usize,
         watch: &mut Watch<'_>,
         visit: Option<&mut Visit<'_>>,
@@ -214,23 +259,56 @@ impl Archive {
     ) -> Result<ReadReport, ReadError> {
         let manifest = &self.manifest;
         match &self.body {
-            Body::Tar(tar) => TarWalk { tar, manifest, check, findings, visit }.run(workers, watch),
-            Body::Folder => {
-                FolderWalk { path: &self.path, manifest, check, findings, visit, watch }.run()
+            Body::Tar(tar) => TarWalk { tar, manifest, findings, visit }.run(workers, watch),
+            Body::Folder(survey) => {
+                let survey = survey.as_deref();
+                FolderWalk { path: &self.path, manifest, survey, findings, visit, watch }.run()
             }
+            Body::Salvage(form, survey) => {
+                salvage::walk(&self.path, *form, survey, watch, visit, findings)
+            }
+        }
+    }
+
+    pub(super) fn assembled(
+        path: &Path,
+        manifest: Manifest,
+        stored_bytes: u64,
+        body: Body,
+    ) -> Self {
+        let (unverified, end_is_missing) = (false, false);
+        Self { path: path.to_owned(), manifest, stored_bytes, body, unverified, end_is_missing }
+    }
+
+    pub(super) fn unverified(self) -> Self {
+        Self { unverified: true, ..self }
+    }
+
+    pub(super) fn without_end(self) -> Self {
+        Self { end_is_missing: true, ..self }
+    }
+
+    /// What keeps a backup that was opened without its checks from being read with all of them.
+    fn require_end(&self) -> Result<(), ArchiveError> {
+        let (Body::Salvage(_, survey) | Body::Folder(Some(survey))) = &self.body else {
+            return Ok(());
+        };
+        match survey.damage.first() {
+            Some(damage) if !self.end_is_missing => Err(damaged(&self.path, damage.clone())),
+            _ => Err(ArchiveError::NoCompletion { path: self.path.clone() }),
         }
     }
 
     /// An archive whose manifest in the index is unreadable, with the one of its sidecar.
     pub(crate) fn with_manifest(tar: Arc<TarFile>, manifest: Manifest) -> Self {
         let (path, stored_bytes) = (tar.path.clone(), tar.trailer.file_len);
-        Self { path, manifest, stored_bytes, body: Body::Tar(tar) }
+        Self::assembled(&path, manifest, stored_bytes, Body::Tar(tar))
     }
 
     pub(crate) fn tar(&self) -> Option<&Arc<TarFile>> {
         match &self.body {
             Body::Tar(tar) => Some(tar),
-            Body::Folder => None,
+            Body::Folder(_) | Body::Salvage(..) => None,
         }
     }
 }
@@ -239,7 +317,7 @@ pub(crate) fn damaged(path: &Path, damage: Damage) -> ArchiveError {
     ArchiveError::Damaged { path: path.to_owned(), damage }
 }
 
-fn is_folder(path: &Path) -> Result<bool, ArchiveError> {
+pub(super) fn is_folder(path: &Path) -> Result<bool, ArchiveError> {
     Ok(std::fs::metadata(path).map_err(ArchiveError::io("open", path))?.is_dir())
 }
 
@@ -251,7 +329,7 @@ pub(crate) fn manifest_from(
     Manifest::from_json(bytes).map_err(|error| ArchiveError::manifest(path, subject, &error))
 }
 
-fn open_folder(path: &Path) -> Result<Folder, ArchiveError> {
+pub(super) fn open_folder(path: &Path) -> Result<Folder, ArchiveError> {
     // A backup reached through a link in the store is as good as any other.
     let real = std::fs::canonicalize(path).map_err(ArchiveError::io("open", path))?;
     Folder::open(&real).map_err(|error| ArchiveError::io("open", path)(error.into()))
@@ -283,7 +361,7 @@ fn folder_manifest(path: &Path) -> Result<(Manifest, u64, u64), ArchiveError> {
     Ok((manifest, stored, (metadata.len() + complete.len()) as u64))
 }
 
-fn folder_file(
+pub(super) fn folder_file(
     folder: &mut Folder,
     path: &Path,
     name: &str,

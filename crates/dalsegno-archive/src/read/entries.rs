@@ -6,12 +6,13 @@ use dalsegno_format::{ChecksumLine, Entry, ListDigests, Sha256 as Digest, hex, t
 use sha2::{Digest as _, Sha256};
 
 use super::Archive;
+use super::loose::LooseLists;
 use crate::{ArchiveError, Damage};
 
 /// The longest line: two paths, each byte escaped.
 const MAX_LINE: u64 = 320 * 1024;
 
-type ListReader = Box<dyn Read + Send>;
+pub(crate) type ListReader = Box<dyn Read + Send>;
 
 /// `entries.tsv` and `checksums.sha256` in lockstep.
 pub(crate) struct Lists {
@@ -73,7 +74,7 @@ fn at(name: &'static str) -> impl FnOnce(io::Error) -> Damage {
 }
 
 /// One line without its newline; `false` at the end.
-fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+pub(crate) fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let read = reader.take(MAX_LINE).read_until(b'\n', line)?;
     if read == 0 {
@@ -109,16 +110,51 @@ pub(crate) fn check_list(
     }
 }
 
+/// Where a walk takes the names of members from.
+pub(crate) enum Source {
+    /// Lists checked against their digests.
+    Checked(Lists),
+    /// Whatever could be found out.
+    Loose(LooseLists),
+}
+
+impl Source {
+    /// The next member, with the digest of a regular file; `None` after the last.
+    pub(crate) fn next(&mut self) -> Result<Option<(Entry, Option<Digest>)>, Damage> {
+        match self {
+            Self::Checked(lists) => lists.next(),
+            Self::Loose(lists) => lists.next(),
+        }
+    }
+
+    /// After the last member: whether that is all.
+    pub(crate) fn end(&mut self) -> Result<(), Damage> {
+        match self {
+            Self::Checked(lists) => lists.end().map(|_| ()),
+            Self::Loose(_) => Ok(()),
+        }
+    }
+
+    /// What was found wrong on the way and did not end it.
+    pub(crate) fn take_damage(&mut self) -> Vec<Damage> {
+        match self {
+            Self::Checked(_) => Vec::new(),
+            Self::Loose(lists) => std::mem::take(&mut lists.damage),
+        }
+    }
+}
+
 /// The members of an archive as its lists name them, each with the SHA-256 of a regular file. Both
-/// lists have been checked against their digests.
+/// lists have been checked against their digests; of an archive opened without its checks they are
+/// what could be found out, and a digest may be missing.
 pub struct Entries<'a> {
     archive: &'a Archive,
-    lists: Lists,
+    lists: Source,
     done: bool,
 }
 
 impl<'a> Entries<'a> {
-    pub(crate) fn new(archive: &'a Archive, lists: Lists) -> Self {
+    pub(crate) fn new(archive: &'a Archive, lists: Source) -> Self {
         Self { archive, lists, done: false }
     }
 }
@@ -131,7 +167,7 @@ impl Iterator for Entries<'_> {
             return None;
         }
         let next = match self.lists.next() {
-            Ok(None) => self.lists.end().map(|_| None),
+            Ok(None) => self.lists.end().map(|()| None),
             other => other,
         };
         self.done = !matches!(next, Ok(Some(_)));

@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::archive::folder_lists;
-use super::walk::{Findings, Input, visit_file};
-use super::{Check, Member, MemberContent, Progress, ReadError, ReadReport, Visit, Watch};
+use super::walk::{ContentCheck, Findings, Input, visit_file};
+use super::{Member, MemberContent, Progress, ReadError, ReadReport, Visit, Watch};
 use crate::folder::Folder;
 use crate::order::{MAX_EXTENTS, Order};
 use crate::{ArchiveError, Damage};
@@ -24,7 +24,6 @@ use crate::{ArchiveError, Damage};
 pub(crate) struct FolderWalk<'a, 'w, 'p> {
     pub(crate) path: &'a Path,
     pub(crate) manifest: &'a Manifest,
-    pub(crate) check: Check,
     pub(crate) findings: &'a mut Findings,
     pub(crate) visit: Option<&'a mut Visit<'w>>,
     pub(crate) watch: &'a mut Watch<'p>,
@@ -167,6 +166,10 @@ impl FolderWalk<'_, '_, '_> {
         for name in [tree::ENTRIES, tree::CHECKSUMS, tree::COMPLETE] {
             known.insert(hasher.hash_one(tree::path(name)));
         }
+        // A folder extracted from a tar form has its index too, which says nothing of the folder.
+        if folder.file(&tree::path(tree::INDEX)).is_ok() {
+            known.insert(hasher.hash_one(tree::path(tree::INDEX)));
+        }
         self.extra(&mut folder, &|path| known.contains(&hasher.hash_one(path)))?;
         Ok(report)
     }
@@ -216,18 +219,19 @@ impl FolderWalk<'_, '_, '_> {
             if let Some(extents) = extents {
                 *extents = extents_of(&file, *size);
             }
-            let expected = if self.check == Check::Full { digest } else { None };
             let reader = ExtentReader::new(file, &entry.kind);
             let canceller = self.watch.cancelled;
             let mut input =
                 Watched { reader, watch: self.watch, progress, told: 0, cancelled: false };
+            let tolerant = self.findings.tolerates();
+            let check = ContentCheck { expected: digest, canceller, tolerant };
             let visit = self.visit.as_deref_mut();
-            let wrong = visit_file(&entry, expected, &mut input, canceller, visit)?;
+            let wrong = visit_file(&entry, &mut input, &check, visit)?;
             if input.cancelled {
                 return Err(ArchiveError::Cancelled.into());
             }
-            if let Err(what) = wrong {
-                self.find(Damage::new(format!("contents of {}", entry.path), what))?;
+            if let Err(wrong) = wrong {
+                self.find(Damage::new(format!("contents of {}", entry.path), wrong.what))?;
             }
             return Ok(());
         }

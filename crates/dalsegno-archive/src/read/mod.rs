@@ -3,13 +3,19 @@
 mod ahead;
 mod archive;
 mod entries;
+mod folder_survey;
 mod folder_walk;
 mod frames;
+mod gap;
 #[cfg(test)]
 mod hostile;
+mod loose;
 mod member;
+mod salvage;
+mod sequential;
 mod tar_file;
 mod tar_walk;
+mod unverified;
 mod verify;
 mod walk;
 
@@ -30,7 +36,10 @@ pub use verify::verify;
 pub enum Check {
     /// Every content against its SHA-256.
     Full,
-    /// Structure, lists and stored frames, but not the SHA-256 of contents.
+    /// What makes a tree safe to take apart, and nothing else: paths, types, links, order, bounds.
+    /// Wrong checksums, sizes, lists and frames, and members or an end that are missing, are told
+    /// in [`ReadReport::tolerated`] and do not end the pass. A content of which bytes are lost is
+    /// never handed out as whole.
     Unverified,
 }
 
@@ -75,7 +84,7 @@ pub enum MemberContent<'a> {
 }
 
 /// What a pass has read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReadReport {
     /// Members.
     pub members: u64,
@@ -83,6 +92,11 @@ pub struct ReadReport {
     pub files: u64,
     /// Bytes of the regular files.
     pub bytes: u64,
+    /// What was wrong and has been tolerated, up to about a hundred findings; empty unless the pass
+    /// was made with [`Check::Unverified`].
+    pub tolerated: Vec<Damage>,
+    /// Findings that are not in `tolerated`, since the list is bounded.
+    pub more_tolerated: u64,
 }
 
 /// Why a pass ended early.

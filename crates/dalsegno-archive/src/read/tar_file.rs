@@ -41,17 +41,7 @@ pub(crate) struct Tables {
 impl TarFile {
     /// Opens the file and reads its trailer; returns how many bytes that took, too.
     pub(crate) fn open(path: &Path) -> Result<(Arc<Self>, u64), ArchiveError> {
-        let nonblock = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
-        let file = File::options()
-            .read(true)
-            .custom_flags(nonblock)
-            .open(path)
-            .map_err(ArchiveError::io("open", path))?;
-        let meta = file.metadata().map_err(ArchiveError::io("read", path))?;
-        if !meta.is_file() {
-            return Err(ArchiveError::NotAnArchive { path: path.to_owned() });
-        }
-        let length = meta.len();
+        let (file, length) = open_file(path)?;
         let failed = |error| ArchiveError::io("read", path)(error);
         let mut start = [0; 512];
         let found = read_up_to(&file, &mut start, 0).map_err(failed)?;
@@ -246,6 +236,29 @@ fn form_of(start: &[u8]) -> Option<Form> {
     } else {
         None
     }
+}
+
+/// Opens a file for reading, and tells its length; a pipe is never waited for.
+pub(crate) fn open_file(path: &Path) -> Result<(File, u64), ArchiveError> {
+    let nonblock = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
+    let file = File::options()
+        .read(true)
+        .custom_flags(nonblock)
+        .open(path)
+        .map_err(ArchiveError::io("open", path))?;
+    let meta = file.metadata().map_err(ArchiveError::io("read", path))?;
+    if !meta.is_file() {
+        return Err(ArchiveError::NotAnArchive { path: path.to_owned() });
+    }
+    Ok((file, meta.len()))
+}
+
+/// The form a file has by its first bytes.
+pub(crate) fn form_at(path: &Path) -> Result<Option<Form>, ArchiveError> {
+    let (file, _) = open_file(path)?;
+    let mut start = [0; 512];
+    let found = read_up_to(&file, &mut start, 0).map_err(ArchiveError::io("read", path))?;
+    Ok(form_of(&start[..found]))
 }
 
 /// What a file without a trailer at its end is: damaged, cut short, or no backup.

@@ -1,7 +1,6 @@
 //! One pass over a tar form, with every check.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use dalsegno_format::{
@@ -11,9 +10,12 @@ use dalsegno_format::{
 use super::ahead::Stream;
 use super::archive::tar_lists;
 use super::entries::Lists;
+use super::gap::Gap;
 use super::tar_file::{Offsets, TarFile};
-use super::walk::{Findings, Input, difference, expected_control, visit_file};
-use super::{Check, Member, MemberContent, ReadError, ReadReport, Visit, Watch};
+use super::walk::{
+    ContentCheck, Findings, Input, Mode, difference, expected_control, visit_file,
+};
+use super::{Member, MemberContent, ReadError, ReadReport, Visit, Watch};
 use crate::order::Order;
 use crate::tar::{BLOCK, HeadError, Parsed, data_len, padding, read_head};
 use crate::{ArchiveError, Damage};
@@ -24,7 +26,6 @@ const UNLISTED: u64 = 3;
 pub(crate) struct TarWalk<'a, 'w> {
     pub(crate) tar: &'a Arc<TarFile>,
     pub(crate) manifest: &'a Manifest,
-    pub(crate) check: Check,
     pub(crate) findings: &'a mut Findings,
     pub(crate) visit: Option<&'a mut Visit<'w>>,
 }
@@ -38,6 +39,7 @@ struct Moving<'a, 'w> {
     mtime: Timestamp,
     report: ReadReport,
     bytes: u64,
+    gap: Gap,
 }
 
 /// What to do after a member.
@@ -49,7 +51,7 @@ enum Next {
 
 impl Input for Stream<'_, '_> {
     fn some(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let some = Stream::some(self, out.len() as u64)?;
+        let some = self.content(out.len() as u64)?;
         out[..some.len()].copy_from_slice(some);
         Ok(some.len())
     }
@@ -77,17 +79,17 @@ impl TarWalk<'_, '_> {
             }
             Err(other) => return Err(other.into()),
         };
-        let strict = self.findings.strict;
         let damaged = |damage| ArchiveError::Damaged { path: self.tar.path.clone(), damage };
         let offsets = self.tar.members_from(0).map_err(damaged)?;
         let mut moving = Moving {
-            stream: Stream::new(self.tar, workers, watch, strict)?,
+            stream: Stream::new(self.tar, workers, watch, self.findings.mode)?,
             lists,
             offsets,
             order: Order::default(),
             mtime: Timestamp::default(),
             report: ReadReport::default(),
             bytes: 0,
+            gap: Gap::default(),
         };
         let walked = self.members(&mut moving, members);
         if moving.stream.cancelled {
@@ -98,10 +100,6 @@ impl TarWalk<'_, '_> {
         }
         walked?;
         Ok(moving.report)
-    }
-
-    fn path(&self) -> &Path {
-        &self.tar.path
     }
 
     fn find(&mut self, damage: Damage) -> Result<(), ArchiveError> {
@@ -130,14 +128,20 @@ impl TarWalk<'_, '_> {
                 self.unlisted(moving, &top, name, (at, next))?
             };
             if matches!(result, Next::Stop) {
-                return Ok(());
+                let rest = members - number - 1;
+                if rest > 0 {
+                    moving.gap.note(&format!("member {}", number + 1), rest + 1);
+                }
+                return self.close_gap(moving);
             }
             self.settle(moving)?;
             at = next;
         }
+        self.close_gap(moving)?;
         self.index(moving, &top, at)?;
         let completion = &self.manifest.completion;
-        if moving.bytes != completion.bytes {
+        // Without a header nobody knows how many bytes a member that no list names has.
+        if moving.bytes != completion.bytes && !moving.gap.any() {
             let what =
                 format!("it announces {} bytes, its files have {}", completion.bytes, moving.bytes);
             self.find(Damage::new(tree::COMPLETE, what))?;
@@ -167,6 +171,32 @@ impl TarWalk<'_, '_> {
         Ok(())
     }
 
+    /// Tells how many members a break that is over has cost.
+    fn close_gap(&mut self, moving: &mut Moving<'_, '_>) -> Result<(), ReadError> {
+        match moving.gap.close() {
+            Some(damage) => Ok(self.find(damage)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Reports a header that cannot be read, unless it follows another for the same reason. Where
+    /// members are handed out each one that is lost is named.
+    fn unreadable(
+        &mut self,
+        moving: &mut Moving<'_, '_>,
+        shown: &str,
+        what: String,
+    ) -> Result<(), ReadError> {
+        let first = moving.gap.note(shown, 1);
+        if first || self.findings.tolerates() {
+            self.find(Damage::new(format!("header of {shown}"), what))?;
+        }
+        if self.findings.tolerates() {
+            moving.gap.close();
+        }
+        Ok(())
+    }
+
     /// The head at `at`, or what is wrong with it already reported and the stream moved on.
     fn head(
         &mut self,
@@ -184,14 +214,19 @@ impl TarWalk<'_, '_> {
             }
         }
         let what = match read_head(&mut moving.stream, top) {
-            Ok(Parsed::Member(entry)) => return Ok(Ok(entry)),
+            Ok(Parsed::Member(entry)) => {
+                if at >= moving.stream.bad_until {
+                    self.close_gap(moving)?;
+                }
+                return Ok(Ok(entry));
+            }
             Ok(Parsed::Top(_)) => "the top folder comes again".to_owned(),
             Err(HeadError::Stream(error)) => {
                 if moving.stream.cancelled {
                     return Err(ArchiveError::Cancelled.into());
                 }
                 self.settle(moving)?;
-                self.find(Damage::new(&subject, error.to_string()))?;
+                self.unreadable(moving, shown, error.to_string())?;
                 return Ok(Err(Next::Stop));
             }
             Err(error) => error.to_string(),
@@ -199,9 +234,8 @@ impl TarWalk<'_, '_> {
         let lost = at < moving.stream.lost_until;
         self.settle(moving)?;
         let what = if lost { "it lies in a damaged frame".to_owned() } else { what };
-        self.find(Damage::new(&subject, what))?;
-        let gone_on = moving.stream.offset <= next && moving.stream.skip_to(next).is_ok();
-        Ok(Err(if gone_on { Next::GoOn } else { Next::Stop }))
+        self.unreadable(moving, shown, what)?;
+        Ok(Err(Self::skip(moving, next)))
     }
 
     fn listed(
@@ -230,14 +264,20 @@ impl TarWalk<'_, '_> {
             Ok(entry) => entry,
             Err(next) => {
                 moving.report.members += 1;
-                moving.bytes += listed.and_then(|(entry, _)| entry.size()).unwrap_or(0);
+                if let Some((listed, _)) = listed {
+                    self.without_header(moving, listed)?;
+                }
                 return Ok(next);
             }
         };
+        let mut judged = &entry;
         if let Some((listed, _)) = &listed
             && let Some(what) = difference(&entry, listed)
         {
             self.find(Damage::new(format!("header of {shown}"), what))?;
+            if self.findings.mode == Mode::Collect {
+                judged = listed;
+            }
         }
         let ours = entry.path.as_bytes() == tree::RESTORE_SH.as_bytes();
         let allowed = if ours {
@@ -246,17 +286,52 @@ impl TarWalk<'_, '_> {
             let right = entry == expected;
             right.then_some(()).ok_or("its header is not the one a writer gives it")
         } else {
-            moving.order.check(&entry)
+            moving.order.check(judged)
         };
         if let Err(reason) = allowed {
-            let path = self.tar.path.clone();
-            self.findings.refuse(&path, &entry, reason)?;
+            if moving.gap.any() && self.findings.tolerates() {
+                // What it needs may be what was lost.
+                moving.report.members += 1;
+                self.find(Damage::new(format!("member {}", entry.path), reason))?;
+                return Ok(Self::skip(moving, place.1));
+            }
+            if moving.lists.is_some() || !moving.gap.any() {
+                let path = self.tar.path.clone();
+                self.findings.refuse(&path, &entry, reason)?;
+            }
         }
         if moving.report.members == 0 && entry.mtime != moving.mtime {
             self.find(Damage::new("header of the top folder", "its time has changed"))?;
         }
         let digest = listed.and_then(|(_, digest)| digest);
         self.content(moving, &entry, digest.as_ref(), place.1)
+    }
+
+    /// A member whose header is lost, as the lists name it. What lies in it must still find its
+    /// folder; only a content is lost with its header.
+    fn without_header(
+        &mut self,
+        moving: &mut Moving<'_, '_>,
+        listed: Entry,
+    ) -> Result<(), ReadError> {
+        moving.bytes = moving.bytes.saturating_add(listed.size().unwrap_or(0));
+        if moving.order.check(&listed).is_err() || !self.findings.tolerates() {
+            return Ok(());
+        }
+        if listed.size().is_some() {
+            moving.order.forget(&listed.path);
+        } else if let Some(visit) = self.visit.as_deref_mut() {
+            let path = listed.path.clone();
+            visit(Member { entry: listed, content: MemberContent::None })
+                .map_err(|source| ReadError::Visit { path, source })?;
+        }
+        Ok(())
+    }
+
+    /// Moves on to the next header.
+    fn skip(moving: &mut Moving<'_, '_>, next: u64) -> Next {
+        let gone_on = moving.stream.offset <= next && moving.stream.skip_to(next).is_ok();
+        if gone_on { Next::GoOn } else { Next::Stop }
     }
 
     fn unlisted(
@@ -310,7 +385,11 @@ impl TarWalk<'_, '_> {
         if length <= 16 << 20 {
             found.resize(usize::try_from(length).unwrap_or(0), 0);
             let filled = crate::tar::Source::fill(&mut moving.stream, &mut found);
-            filled.map_err(|error| self.broken(&moving.stream, entry, &error))?;
+            if let Err(error) = filled {
+                let damage = self.broken(&moving.stream, entry, &error)?;
+                self.find(damage)?;
+                return Ok(Next::Stop);
+            }
         }
         let same = found == expected
             || Completion::from_json(&found).is_ok_and(|it| it == self.manifest.completion);
@@ -322,12 +401,16 @@ impl TarWalk<'_, '_> {
         self.padding(moving, entry, next)
     }
 
-    fn broken(&self, stream: &Stream<'_, '_>, entry: &Entry, error: &io::Error) -> ArchiveError {
+    fn broken(
+        &self,
+        stream: &Stream<'_, '_>,
+        entry: &Entry,
+        error: &io::Error,
+    ) -> Result<Damage, ArchiveError> {
         if stream.cancelled {
-            return ArchiveError::Cancelled;
+            return Err(ArchiveError::Cancelled);
         }
-        let subject = format!("contents of {}", entry.path);
-        ArchiveError::damaged(self.path(), subject, error.to_string())
+        Ok(Damage::new(format!("contents of {}", entry.path), error.to_string()))
     }
 
     fn content(
@@ -339,19 +422,24 @@ impl TarWalk<'_, '_> {
     ) -> Result<Next, ReadError> {
         moving.report.members += 1;
         if let EntryKind::File { size, .. } = entry.kind {
-            let expected = if self.check == Check::Full { digest } else { None };
             let canceller = moving.stream.canceller();
+            let tolerant = self.findings.tolerates();
+            let check = ContentCheck { expected: digest, canceller, tolerant };
             let visit = self.visit.as_deref_mut();
-            let wrong = visit_file(entry, expected, &mut moving.stream, canceller, visit)?;
+            let wrong = visit_file(entry, &mut moving.stream, &check, visit)?;
             if moving.stream.cancelled {
                 return Err(ArchiveError::Cancelled.into());
             }
             moving.report.files += 1;
             moving.report.bytes += size;
             moving.bytes = moving.bytes.saturating_add(size);
-            if let Err(what) = wrong {
+            if let Err(wrong) = wrong {
                 self.settle(moving)?;
-                self.find(Damage::new(format!("contents of {}", entry.path), what))?;
+                self.find(Damage::new(format!("contents of {}", entry.path), wrong.what))?;
+                if wrong.lost && tolerant {
+                    moving.order.forget(&entry.path);
+                    return Ok(Self::skip(moving, next));
+                }
             }
         } else if let Some(visit) = self.visit.as_deref_mut() {
             let member = Member { entry: entry.clone(), content: MemberContent::None };

@@ -7,7 +7,7 @@ use dalsegno_format::{Form, Manifest};
 use super::archive::{Archive, manifest_from};
 use super::tar_file::TarFile;
 use super::walk::Findings;
-use super::{Check, ReadError, ReadReport, VerifyReport, Watch};
+use super::{ReadError, ReadReport, VerifyReport, Watch};
 use crate::{ArchiveError, Damage, sidecar};
 
 /// Reads a whole backup and lists what is wrong with it, up to about a hundred findings.
@@ -28,7 +28,7 @@ pub fn verify(
     if let Some(tar) = archive.tar() {
         check_sidecar(path, tar, &mut findings);
     }
-    let report = match archive.walk(Check::Full, workers, watch, None, &mut findings) {
+    let report = match archive.walk(workers, watch, None, &mut findings) {
         Ok(report) => report,
         Err(ReadError::Archive(ArchiveError::Damaged { damage, .. })) => {
             findings.add(path, damage)?;

@@ -17,17 +17,37 @@ const MAX_FINDINGS: usize = 100;
 /// Files up to this size are handed out in one piece, checked beforehand.
 const SMALL: u64 = 1 << 20;
 
-/// What has been found wrong. A strict walk ends at the first.
+/// What a walk does about what it finds wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Mode {
+    /// Lists it and goes on.
+    #[default]
+    Collect,
+    /// Ends.
+    Strict,
+    /// Lists it and hands out what can be had all the same; what the rules refuse ends it.
+    Tolerate,
+}
+
+/// What has been found wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    pub(crate) strict: bool,
+    pub(crate) mode: Mode,
     pub(crate) list: Vec<Damage>,
     pub(crate) more: u64,
 }
 
 impl Findings {
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self { mode, ..Self::default() }
+    }
+
+    pub(crate) fn tolerates(&self) -> bool {
+        self.mode == Mode::Tolerate
+    }
+
     pub(crate) fn add(&mut self, path: &Path, damage: Damage) -> Result<(), ArchiveError> {
-        if self.strict {
+        if self.mode == Mode::Strict {
             return Err(ArchiveError::Damaged { path: path.to_owned(), damage });
         }
         if self.list.len() < MAX_FINDINGS {
@@ -45,7 +65,7 @@ impl Findings {
         entry: &Entry,
         reason: &'static str,
     ) -> Result<(), ArchiveError> {
-        if self.strict {
+        if self.mode != Mode::Collect {
             return Err(ArchiveError::member(&entry.path, reason));
         }
         self.add(path, Damage::new(format!("member {}", entry.path), reason))
@@ -109,18 +129,37 @@ pub(crate) trait Input {
     fn cancelled(&self) -> bool;
 }
 
+/// What is wrong with a content.
+#[derive(Debug, Clone)]
+pub(crate) struct Wrong {
+    pub(crate) what: String,
+    /// Whether some of it could not be had: then nobody was given it as a whole.
+    pub(crate) lost: bool,
+}
+
+/// How a file's content is checked.
+pub(crate) struct ContentCheck<'a> {
+    /// Its SHA-256, when that is known and counts.
+    pub(crate) expected: Option<&'a Digest>,
+    /// Asked while holes are hashed.
+    pub(crate) canceller: &'a dyn Fn() -> bool,
+    /// Whether another SHA-256 is only noted.
+    pub(crate) tolerant: bool,
+}
+
 /// Hands the content of one file to the visitor and checks it. The result is what is wrong with it.
 pub(crate) fn visit_file(
     entry: &Entry,
-    expected: Option<&Digest>,
     input: &mut dyn Input,
-    canceller: &dyn Fn() -> bool,
+    check: &ContentCheck<'_>,
     visit: Option<&mut Visit<'_>>,
-) -> Result<Result<(), String>, ReadError> {
+) -> Result<Result<(), Wrong>, ReadError> {
     let length = data_len(&entry.kind);
     let (size, extents) = parts(&entry.kind);
-    let hash = expected.map(|_| ContentHash::new(size, extents).cancellable(canceller));
-    let mut content = Checked { input, left: length, hash, expected, failed: None };
+    let expected = check.expected;
+    let hash = expected.map(|_| ContentHash::new(size, extents).cancellable(check.canceller));
+    let tolerant = check.tolerant;
+    let mut content = Checked { input, left: length, hash, expected, tolerant, wrong: None };
     let Some(visit) = visit else {
         return Ok(content.drain());
     };
@@ -130,15 +169,16 @@ pub(crate) fn visit_file(
         bytes.reserve_exact(usize::try_from(length).unwrap_or(0));
         let read = content.read_to_end(&mut bytes);
         let wrong = content.drain();
-        if wrong.is_err() || read.is_err() {
-            return Ok(wrong.and(Err("it cannot be read".to_owned())));
+        if read.is_err() {
+            let lost = |what| Wrong { what, lost: true };
+            return Ok(wrong.and(Err(lost("it cannot be read".to_owned()))));
         }
     }
     let handed =
         if small { MemberContent::Bytes(bytes) } else { MemberContent::Stream(&mut content) };
     let visited = visit(Member { entry: entry.clone(), content: handed });
     let wrong = content.drain();
-    if wrong.is_ok() {
+    if wrong.is_ok() || tolerant {
         visited.map_err(|source| ReadError::Visit { path: entry.path.clone(), source })?;
     }
     Ok(wrong)
@@ -158,31 +198,31 @@ struct Checked<'a> {
     /// `None` once the end has been checked, or when nothing is to be.
     hash: Option<ContentHash<'a>>,
     expected: Option<&'a Digest>,
-    failed: Option<String>,
+    /// Whether a wrong digest is no error of the stream.
+    tolerant: bool,
+    wrong: Option<Wrong>,
 }
 
 impl Checked<'_> {
     /// Reads what is left and tells what is wrong with all of it.
-    fn drain(&mut self) -> Result<(), String> {
+    fn drain(&mut self) -> Result<(), Wrong> {
         let mut buffer = vec![0; 64 * 1024];
-        while self.failed.is_none() {
-            match self.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => {
-                    self.failed.get_or_insert(error.to_string());
-                }
-            }
-        }
-        self.failed.clone().map_or(Ok(()), Err)
+        while let Ok(1..) = self.read(&mut buffer) {}
+        self.wrong.clone().map_or(Ok(()), Err)
+    }
+
+    fn fail(&mut self, what: String, lost: bool) -> io::Error {
+        self.wrong = Some(Wrong { what: what.clone(), lost });
+        io::Error::new(io::ErrorKind::InvalidData, what)
     }
 }
 
 impl Read for Checked<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
-        if let Some(what) = &self.failed {
-            return Err(invalid(what.clone()));
+        if let Some(wrong) = &self.wrong
+            && (wrong.lost || !self.tolerant)
+        {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, wrong.what.clone()));
         }
         if out.is_empty() {
             return Ok(0);
@@ -193,17 +233,20 @@ impl Read for Checked<'_> {
             };
             if hash.finish() != *expected && !self.input.cancelled() {
                 let what = "it has not the SHA-256 in checksums.sha256".to_owned();
-                self.failed = Some(what.clone());
-                return Err(invalid(what));
+                let error = self.fail(what, false);
+                return if self.tolerant { Ok(0) } else { Err(error) };
             }
             return Ok(0);
         }
         let most = out.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        match self.input.some(&mut out[..most]) {
-            Ok(0) => {
-                self.failed = Some("it ends early".to_owned());
-                Err(io::ErrorKind::UnexpectedEof.into())
+        let read = loop {
+            match self.input.some(&mut out[..most]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
             }
+        };
+        match read {
+            Ok(0) => Err(self.fail("it ends early".to_owned(), true)),
             Ok(read) => {
                 self.left -= read as u64;
                 if let Some(hash) = &mut self.hash {
@@ -211,10 +254,7 @@ impl Read for Checked<'_> {
                 }
                 Ok(read)
             }
-            Err(error) => {
-                self.failed = Some(error.to_string());
-                Err(error)
-            }
+            Err(error) => Err(self.fail(error.to_string(), true)),
         }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) enum Parsed {
 pub(crate) enum HeadError {
     /// The stream itself failed.
     Stream(io::Error),
+    /// Zeros: the tar ends here.
+    End,
     /// The head is not one this program writes.
     Form(&'static str),
     /// A path that is none.
@@ -46,15 +48,21 @@ impl std::fmt::Display for HeadError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Stream(error) => write!(f, "{error}"),
+            Self::End => f.write_str("the tar ends here"),
             Self::Form(what) => f.write_str(what),
             Self::Path(what) => f.write_str(what),
         }
     }
 }
 
-/// Reads the head of the next member of the archive whose top folder is `top`, map of holes
-/// included.
-pub(crate) fn read_head(source: &mut dyn Source, top: &str) -> Result<Parsed, HeadError> {
+/// The bytes of a head, records of an extended header read.
+struct Raw {
+    bytes: Vec<u8>,
+    pax: Pax,
+    block: Vec<u8>,
+}
+
+fn read_raw(source: &mut dyn Source) -> Result<Raw, HeadError> {
     let mut raw = vec![0; BLOCK];
     source.fill(&mut raw)?;
     let mut pax = Pax::default();
@@ -73,11 +81,33 @@ pub(crate) fn read_head(source: &mut dyn Source, top: &str) -> Result<Parsed, He
     }
     let block = raw[start..start + BLOCK].to_vec();
     if block.iter().all(|&b| b == 0) {
-        return Err(HeadError::Form("the tar ends here"));
+        return Err(HeadError::End);
     }
     if &block[257..265] != b"ustar\x0000" {
         return Err(HeadError::Form("no header of a member"));
     }
+    Ok(Raw { bytes: raw, pax, block })
+}
+
+/// Reads the head of the top folder, whatever its name is: that, and its time.
+pub(crate) fn read_top(source: &mut dyn Source) -> Result<(String, Timestamp), HeadError> {
+    let Raw { bytes: raw, pax, block } = read_raw(source)?;
+    let name = pax.path.clone().unwrap_or_else(|| text(&block[..100]));
+    let top = name
+        .strip_suffix(b"/")
+        .and_then(|name| String::from_utf8(name.to_vec()).ok())
+        .filter(|name| TreePath::new(name.as_bytes()).is_ok_and(|path| path.parent().is_none()))
+        .ok_or(HeadError::Form("it is not the header of a top folder"))?;
+    let mtime = time(&block, &pax).ok_or(HeadError::Form("time cannot be read"))?;
+    let mut again = Vec::with_capacity(raw.len());
+    top_head(&mut again, &top, mtime);
+    if again == raw { Ok((top, mtime)) } else { Err(NOT_CANONICAL) }
+}
+
+/// Reads the head of the next member of the archive whose top folder is `top`, map of holes
+/// included.
+pub(crate) fn read_head(source: &mut dyn Source, top: &str) -> Result<Parsed, HeadError> {
+    let Raw { bytes: mut raw, pax, block } = read_raw(source)?;
     let mut again = Vec::with_capacity(raw.len());
     let name = pax.sparse_name.clone().or(pax.path.clone()).unwrap_or_else(|| text(&block[..100]));
     if name.strip_suffix(b"/") == Some(top.as_bytes()) {

@@ -101,7 +101,7 @@ fn database_url(url: &str) -> Result<PathBuf, EngineError> {
             std::path::absolute(&path).map_err(|e| EngineError::io("find", &path, e))
         }
         _ => Err(EngineError::Request {
-            problem: format!("`{url}` is no URL of a SQLite database"),
+            problem: "`--to-database` takes the URL of a SQLite database".to_owned(),
             hint: Some("Write it as `sqlite:////absolute/path.db`.".to_owned()),
         }),
     }

@@ -28,7 +28,7 @@ pub(super) fn rollback(
         invocation.face.confirm(&question, "the rollback")?;
     }
     let watcher = Watcher::new(invocation.face);
-    let done = dalsegno_engine::rollback(&site, record, args.force, invocation.run(&watcher));
+    let done = dalsegno_engine::rollback(&site, &record, args.force, invocation.run(&watcher));
     watcher.finish();
     let done = done?;
     let mut text =
@@ -61,7 +61,7 @@ pub(super) fn discard(
         invocation.face.confirm(&question, "dropping the old data")?;
     }
     let watcher = Watcher::new(invocation.face);
-    let done = dalsegno_engine::discard(&site, record, invocation.run(&watcher));
+    let done = dalsegno_engine::discard(&site, &record, invocation.run(&watcher));
     watcher.finish();
     let done = done?;
     let mut text = format!("The old data of restore {} are gone.\n", done.record.id);

@@ -113,7 +113,7 @@ fn new_places_must_be_new() {
     "#);
     assert_snapshot!(run(&site, &["-q", "restore", "b", "--force", "--to-database", "mysql://x/y"]), @r#"
     exit 2
-    err| error: `mysql://x/y` is no URL of a SQLite database
+    err| error: `--to-database` takes the URL of a SQLite database
     err| hint: Write it as `sqlite:////absolute/path.db`.
     "#);
     assert_same(&before, &site.state());

@@ -239,7 +239,7 @@ fn add_media(site: &Site, scope: &mut Scope) -> Result<(), EngineError> {
         if root.location.is_dir() {
             let (names, paths) = (&site.settings().media_exclude, &scope.request.exclude_media);
             let selection = site
-                .selection(&root.location, names, paths)
+                .selection(&root.location, names, paths, None)
                 .map_err(|e| EngineError::Request { problem: e.to_string(), hint: e.hint() })?;
             let mut skip = site.own_folders();
             if let Some(output) = scope.request.output_dir.as_deref() {

@@ -23,8 +23,8 @@ use crate::{BackupReport, EngineError, Run, Site};
 
 pub(crate) use plan::below;
 pub use plan::{DatabasePlan, FixturePlan, RestorePlan, StoragePlan, TablePlan, plan_restore};
-pub(crate) use record::restores;
 pub use record::{DatabaseStep, RestoreRecord, State, StorageStep, find_restore};
+pub(crate) use record::{restores, unreadable_records};
 pub use request::{MediaStrategy, RestoreRequest};
 pub use undo::{DiscardReport, RollbackReport, discard, rollback};
 
@@ -58,7 +58,7 @@ pub fn restore(
 ) -> Result<RestoreReport, EngineError> {
     let root = &site.settings().root;
     let _lock = Lock::take(root, "restore", run)?;
-    recover::recover(site, run)?;
+    recover::recover(site, None, run)?;
     let pre_backup = pre_backup(site, plan, run)?;
     let pre_path = pre_backup.as_ref().map(|report| report.path.clone());
     let mut record = record::RestoreRecord::begin(site, plan, pre_path.clone(), run)?;

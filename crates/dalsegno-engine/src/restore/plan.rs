@@ -11,6 +11,7 @@ use dalsegno_media::{Changes, Selection};
 use super::request::RestoreRequest;
 use crate::backup::{BUSY_TIMEOUT, fixture_folders};
 use crate::compatibility::{self, MigrationGap};
+use crate::open::open;
 use crate::run::Run;
 use crate::site::{LiveDatabase, MediaRoot};
 use crate::space::free_space;
@@ -102,7 +103,7 @@ pub fn plan_restore(
     run: Run<'_>,
 ) -> Result<RestorePlan, EngineError> {
     refuse_what_cannot_be_done(request)?;
-    let archive = Archive::open(&request.source)?;
+    let archive = open(&request.source)?;
     if request.dry_run && request.check {
         verify(&archive, run)?;
     }
@@ -298,6 +299,18 @@ fn plan_database(
 /// A restore beside the site never touches anything that exists.
 fn new_place(path: &Path, vendor: &str) -> Result<LiveDatabase, EngineError> {
     require_absent(path)?;
+    let text = path.to_string_lossy();
+    for end in ["-wal", "-shm", "-journal"] {
+        if text.strip_suffix(end).is_some_and(|database| Path::new(database).exists()) {
+            return Err(EngineError::Request {
+                problem: format!(
+                    "`{text}` is a name that SQLite uses for `{}`",
+                    &text[..text.len() - end.len()]
+                ),
+                hint: None,
+            });
+        }
+    }
     Ok(LiveDatabase {
         alias: path.display().to_string(),
         vendor: vendor.to_owned(),
@@ -309,6 +322,13 @@ fn new_place(path: &Path, vendor: &str) -> Result<LiveDatabase, EngineError> {
 fn require_absent(path: &Path) -> Result<(), EngineError> {
     if path.symlink_metadata().is_ok() {
         return Err(dalsegno_store::StoreError::Exists { path: path.to_owned() }.into());
+    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    if folder.is_some_and(|folder| !folder.is_dir()) {
+        return Err(EngineError::Request {
+            problem: format!("the folder of `{}` does not exist", path.display()),
+            hint: Some("Make it first.".to_owned()),
+        });
     }
     Ok(())
 }
@@ -379,7 +399,12 @@ fn plan_storages(
         let bytes = plan.manifest.completion.storages.get(&alias).map_or(0, |s| s.bytes);
         let left_out = &plan.manifest.metadata.options;
         let selection = site
-            .selection(&live.location, &left_out.media_exclude, &left_out.exclude_media)
+            .selection(
+                &live.location,
+                &left_out.media_exclude,
+                &left_out.exclude_media,
+                Some(&plan.request.source),
+            )
             .map_err(EngineError::media(&alias))?;
         let changes = changes(archive, plan, &alias, &live.location, &selection, run)?;
         let elsewhere = elsewhere.is_some();

@@ -4,7 +4,7 @@
 //! written aside, made durable and renamed into place.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,9 @@ use crate::{EngineError, Run, Site};
 pub struct RestoreRecord {
     /// Its id.
     pub id: BackupId,
+    /// Folder of the project that was restored: a copy of a site must not undo the restores of the
+    /// original.
+    pub project_dir: PathBuf,
     /// Id of the backup.
     pub backup: BackupId,
     /// Name of the backup.
@@ -43,6 +46,12 @@ pub struct RestoreRecord {
     /// Fixture files that were written, in order.
     #[serde(default)]
     pub fixtures: Vec<FixtureStep>,
+    /// Fixture files written after the restore that a forced rollback kept.
+    #[serde(default)]
+    pub present_fixtures: Vec<PathBuf>,
+    /// Whether all fixture files were written.
+    #[serde(default)]
+    pub fixtures_done: bool,
     /// What failed and was left as it was.
     #[serde(default)]
     pub failures: Vec<String>,
@@ -100,6 +109,9 @@ pub struct DatabaseStep {
     pub live: PathBuf,
     /// Whether there was one before the restore.
     pub existed: bool,
+    /// Whether its switch was begun: written before the first change.
+    #[serde(default)]
+    pub begun: bool,
     /// What the switch did; `None` before it and after a rollback.
     pub switched: Option<sqlite::Switched>,
     /// What a forced rollback found and kept.
@@ -114,6 +126,11 @@ pub struct StorageStep {
     pub alias: String,
     /// The live folder.
     pub live: PathBuf,
+    /// Whether there was one before the restore.
+    pub existed: bool,
+    /// Whether its switch was begun: written before the first change.
+    #[serde(default)]
+    pub begun: bool,
     /// What the switch did; `None` before it and after a rollback.
     pub switched: Option<dalsegno_media::Switched>,
     /// What a forced rollback found and kept.
@@ -128,6 +145,36 @@ pub struct FixtureStep {
     pub live: PathBuf,
     /// The file it replaced; `None` when there was none.
     pub kept: Option<PathBuf>,
+    /// SHA-256 of what was written, in hexadecimal.
+    pub sha256: String,
+}
+
+impl FixtureStep {
+    /// Whether the file is not what the restore wrote. One that is gone is.
+    pub(super) fn is_changed(&self) -> Result<bool, EngineError> {
+        Ok(self.live.is_file() && sha256_of(&self.live)? != self.sha256)
+    }
+
+    /// Where a rollback keeps what was written since.
+    pub(super) fn present(&self, id: &str) -> PathBuf {
+        let name = self.live.file_name().unwrap_or_default().to_string_lossy();
+        self.live.with_file_name(format!(".{name}.dalsegno-{id}.present"))
+    }
+}
+
+/// SHA-256 of a file, in hexadecimal.
+pub(super) fn sha256_of(path: &Path) -> Result<String, EngineError> {
+    use sha2::{Digest, Sha256};
+    let failed = |e| EngineError::io("read", path, e);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => return Ok(dalsegno_format::hex(&hasher.finalize())),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
 }
 
 impl RestoreRecord {
@@ -142,6 +189,7 @@ impl RestoreRecord {
         create_folders(&folder, 0o700)?;
         let record = Self {
             id: plan.id,
+            project_dir: site.real_base_dir(),
             backup: plan.manifest.metadata.id,
             backup_name: plan.manifest.metadata.name.clone(),
             source: plan.request.source.clone(),
@@ -156,6 +204,7 @@ impl RestoreRecord {
                     alias: d.target.alias.clone(),
                     live: d.target.path.clone(),
                     existed: d.exists,
+                    begun: false,
                     switched: None,
                     present: None,
                 })
@@ -166,17 +215,33 @@ impl RestoreRecord {
                 .map(|s| StorageStep {
                     alias: s.alias.clone(),
                     live: s.live.location.clone(),
+                    existed: s.live.location.symlink_metadata().is_ok(),
+                    begun: false,
                     switched: None,
                     present: None,
                 })
                 .collect(),
             fixtures: Vec::new(),
+            present_fixtures: Vec::new(),
+            fixtures_done: plan.fixtures.is_empty(),
             failures: Vec::new(),
             error: None,
             path: folder.join(format!("{}.json", plan.id)),
         };
         record.write()?;
         Ok(record)
+    }
+
+    /// Whether the restore was made in this very project.
+    pub(crate) fn is_of(&self, site: &Site) -> bool {
+        self.project_dir == site.real_base_dir()
+    }
+
+    /// Whether every database and storage was switched in.
+    pub(super) fn is_all_switched(&self) -> bool {
+        let steps = self.databases.iter().map(|d| d.switched.is_some());
+        let mut steps = steps.chain(self.storages.iter().map(|s| s.switched.is_some()));
+        self.state == State::Switching && self.fixtures_done && steps.all(|switched| switched)
     }
 
     /// The old data that lie beside the live: what a discard would drop.
@@ -190,7 +255,8 @@ impl RestoreRecord {
             kept.into_iter().chain(s.present.clone())
         });
         let fixtures = self.fixtures.iter().filter_map(|f| f.kept.clone());
-        databases.chain(storages).chain(fixtures).collect()
+        let present = self.present_fixtures.iter().cloned();
+        databases.chain(storages).chain(fixtures).chain(present).collect()
     }
 
     /// Writes the record durably.
@@ -232,7 +298,8 @@ fn folder(site: &Site) -> PathBuf {
     site.settings().root.join("restores")
 }
 
-/// All restores of a site, newest first; a record that cannot be read is an error.
+/// All restores of a site, newest first. A record that cannot be read is none: it must not stand in
+/// the way of a restore; `doctor` names it.
 pub(crate) fn restores(site: &Site) -> Result<Vec<RestoreRecord>, EngineError> {
     let folder = folder(site);
     let entries = match fs::read_dir(&folder) {
@@ -243,11 +310,19 @@ pub(crate) fn restores(site: &Site) -> Result<Vec<RestoreRecord>, EngineError> {
     for entry in entries {
         let path = entry.map_err(|e| EngineError::io("list", &folder, e))?.path();
         if path.extension().is_some_and(|e| e == "json") {
-            records.push(read(&path)?);
+            records.extend(read(&path).ok());
         }
     }
     records.sort_by_key(|r| std::cmp::Reverse(r.id));
     Ok(records)
+}
+
+/// Records that cannot be read, with the reason.
+pub(crate) fn unreadable_records(site: &Site) -> Vec<EngineError> {
+    let Ok(entries) = fs::read_dir(folder(site)) else { return Vec::new() };
+    let paths = entries.flatten().map(|entry| entry.path());
+    let records = paths.filter(|path| path.extension().is_some_and(|e| e == "json"));
+    records.filter_map(|path| read(&path).err()).collect()
 }
 
 fn read(path: &Path) -> Result<RestoreRecord, EngineError> {
@@ -279,6 +354,9 @@ pub fn find_restore(site: &Site, wanted: &str) -> Result<RestoreRecord, EngineEr
     };
     match matches[..] {
         [] => Err(EngineError::NoSuchRestore { wanted: wanted.to_owned(), known }),
+        [one] if !one.is_of(site) => {
+            Err(EngineError::OtherSite { id: one.id.to_string(), theirs: one.project_dir.clone() })
+        }
         [one] => Ok(one.clone()),
         _ => Err(EngineError::Ambiguous {
             wanted: wanted.to_owned(),

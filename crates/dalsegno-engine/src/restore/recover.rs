@@ -1,47 +1,99 @@
 //! What a killed restore, rollback or discard left is brought to an end by the next one: a restore
-//! that had not finished is undone, a rollback or discard that had begun is finished.
+//! whose every step was switched is complete, any other is undone; a rollback or discard that had
+//! begun is finished.
 
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use dalsegno_database::sqlite;
+use dalsegno_format::BackupId;
 use dalsegno_media::{Method, Recovered, Resolution, Switched, Target};
 
 use super::record::{DatabaseStep, RestoreRecord, State, StorageStep, restores};
-use super::undo::{discard_steps, undo_steps};
-use crate::backup::BUSY_TIMEOUT;
+use super::switch::BUSY_TIMEOUT;
+use super::undo::{Present, discard_steps, refuse_changed, undo_steps};
 use crate::{EngineError, Run, Site};
 
-/// Finishes or undoes every restore that no process works on any more; says what was done. The
-/// caller holds the lock, so that an unfinished record is a dead one.
-pub(super) fn recover(site: &Site, run: Run<'_>) -> Result<Vec<String>, EngineError> {
-    let mut said = Vec::new();
+/// Finishes or undoes every restore of this site that no process works on any more. The caller
+/// holds the lock, so that an unfinished record is a dead one.
+///
+/// Where undoing would take away what was written since, only the restore in `forced` is undone;
+/// any other stops the verb that came across it.
+pub(super) fn recover(
+    site: &Site,
+    forced: Option<BackupId>,
+    run: Run<'_>,
+) -> Result<(), EngineError> {
     for mut record in restores(site)? {
-        let done = match record.state {
-            State::Staging | State::Switching => {
-                find_steps(&mut record, Resolution::Undo)?;
-                undo_steps(&mut record, true, run)?;
-                record.error.get_or_insert_with(|| "it was killed".to_owned());
-                record.finish(State::Failed, run)?;
-                "was interrupted; the site has its old data"
+        if !record.is_of(site) {
+            continue;
+        }
+        let (done, present) = match bring_to_end(&mut record, forced, run) {
+            Ok(Some(done)) => done,
+            Ok(None) => continue,
+            Err(error @ EngineError::Interrupted { .. }) => return Err(error),
+            Err(error) if forced == Some(record.id) => return Err(error),
+            // Its folder may be gone for good: it must not keep others from being restored.
+            Err(error) => {
+                let id = record.id;
+                run.progress.warn(&format!("restore {id} cannot be brought to an end: {error}"));
+                continue;
             }
-            State::RollingBack => {
-                find_steps(&mut record, Resolution::Finish)?;
-                undo_steps(&mut record, true, run)?;
-                record.finish(State::RolledBack, run)?;
-                "was interrupted while it was rolled back; the rollback is finished"
-            }
-            State::Discarding => {
-                discard_steps(&record, run)?;
-                record.finish(State::Discarded, run)?;
-                "was interrupted while its old data were dropped; they are gone now"
-            }
-            State::Switched | State::Failed | State::RolledBack | State::Discarded => continue,
         };
-        let text = format!("restore {} of {} {done}", record.id, record.backup_name);
+        let mut text = format!("restore {} of {} {done}", record.id, record.backup_name);
+        for path in present {
+            text.push_str(&format!("; what was there until now is kept in {}", path.display()));
+        }
         run.progress.warn(&text);
-        said.push(text);
     }
-    Ok(said)
+    Ok(())
+}
+
+type Ended = (&'static str, Vec<PathBuf>);
+
+/// What was done, and what was live until then and is kept; `None` for a restore that is over.
+fn bring_to_end(
+    record: &mut RestoreRecord,
+    forced: Option<BackupId>,
+    run: Run<'_>,
+) -> Result<Option<Ended>, EngineError> {
+    Ok(Some(match record.state {
+        State::Staging | State::Switching => interrupted(record, forced, run)?,
+        State::RollingBack => {
+            find_steps(record, Resolution::Finish)?;
+            let present = undo_steps(record, Present::Keep, run)?;
+            record.finish(State::RolledBack, run)?;
+            ("was interrupted while it was rolled back; the rollback is finished", present)
+        }
+        State::Discarding => {
+            discard_steps(record, run)?;
+            record.finish(State::Discarded, run)?;
+            ("was interrupted while its old data were dropped; they are gone now", Vec::new())
+        }
+        State::Switched | State::Failed | State::RolledBack | State::Discarded => return Ok(None),
+    }))
+}
+
+fn interrupted(
+    record: &mut RestoreRecord,
+    forced: Option<BackupId>,
+    run: Run<'_>,
+) -> Result<Ended, EngineError> {
+    find_steps(record, Resolution::Undo)?;
+    if record.is_all_switched() {
+        record.finish(State::Switched, run)?;
+        return Ok(("was interrupted after its last step; it is complete", Vec::new()));
+    }
+    if forced != Some(record.id)
+        && let Err(changed) = refuse_changed(record, run)
+    {
+        let (id, changed) = (record.id.to_string(), changed.to_string());
+        return Err(EngineError::Interrupted { id, changed });
+    }
+    let present = undo_steps(record, Present::Keep, run)?;
+    record.error.get_or_insert_with(|| "it was killed".to_owned());
+    record.finish(State::Failed, run)?;
+    Ok(("was interrupted; the site has its old data", present))
 }
 
 /// Removes what a restore staged and did not switch in.
@@ -62,14 +114,19 @@ fn find_steps(record: &mut RestoreRecord, resolution: Resolution) -> Result<(), 
 }
 
 fn find_database(step: &mut DatabaseStep, id: &str) -> Result<(), EngineError> {
-    if step.switched.is_some() {
+    if let Some(switched) = &step.switched {
+        // The kept copy goes last in a rollback: without it the old database is back.
+        if switched.kept.as_ref().is_some_and(|kept| kept.symlink_metadata().is_err()) {
+            step.switched = None;
+        }
         return Ok(());
     }
     let failed = || EngineError::database(&step.alias);
     let target = sqlite::Target::new(&step.live, id).map_err(failed())?;
     match target.recover(BUSY_TIMEOUT).map_err(failed())? {
         sqlite::Recovered::Switched(switched) => step.switched = Some(*switched),
-        sqlite::Recovered::Nothing if !step.existed && step.live.exists() => {
+        // The staged copy is gone, and there was no other way for it to go than by its rename.
+        sqlite::Recovered::Nothing if step.begun && !step.existed && step.live.exists() => {
             step.switched = Some(sqlite::Switched {
                 live: target.live().to_owned(),
                 restore_id: id.to_owned(),
@@ -93,38 +150,35 @@ fn find_storage(
     let failed = || EngineError::media(&step.alias);
     let target = Target::new(&step.live, id).map_err(failed())?;
     match target.recover(resolution).map_err(failed())? {
-        Recovered::Nothing | Recovered::UndoneRollback { .. } => {}
+        Recovered::Nothing if step.switched.is_none() => {
+            // The staged tree is gone, and only its rename could take it away.
+            if step.begun && !step.existed && step.live.exists() {
+                step.switched = Some(found(&target, id, None, Method::Created, (0, 0)));
+            }
+        }
+        // Kept trees come back or are dropped, never lost: without one, a rollback was done.
+        Recovered::Nothing => {
+            let kept = step.switched.as_ref().and_then(|s| s.kept.as_ref());
+            if kept.is_some_and(|kept| kept.symlink_metadata().is_err()) {
+                step.switched = None;
+            }
+        }
+        Recovered::UndoneRollback { .. } => {}
         Recovered::NotSwitched { staged } | Recovered::Undone { staged } => {
             dalsegno_media::discard(&staged, &|| false).map_err(failed())?;
             step.switched = None;
         }
         Recovered::Switched { kept } | Recovered::Finished { kept: Some(kept) } => {
-            if step.switched.is_none() {
+            step.switched.get_or_insert_with(|| {
                 // The exchange was the last change of the kept folder's own attributes.
                 let at = kept
                     .symlink_metadata()
                     .map_or((0, 0), |m| (m.ctime(), u32::try_from(m.ctime_nsec()).unwrap_or(0)));
-                step.switched = Some(Switched {
-                    live: target.live().to_owned(),
-                    restore_id: id.to_owned(),
-                    kept: Some(kept),
-                    method: Method::Exchange,
-                    late: 0,
-                    late_error: None,
-                    at,
-                });
-            }
+                found(&target, id, Some(kept), Method::Exchange, at)
+            });
         }
         Recovered::Finished { kept: None } => {
-            step.switched = Some(Switched {
-                live: target.live().to_owned(),
-                restore_id: id.to_owned(),
-                kept: None,
-                method: Method::Created,
-                late: 0,
-                late_error: None,
-                at: (0, 0),
-            });
+            step.switched = Some(found(&target, id, None, Method::Created, (0, 0)));
         }
         Recovered::RolledBack { undone } | Recovered::FinishedRollback { undone: Some(undone) } => {
             step.switched = None;
@@ -133,4 +187,23 @@ fn find_storage(
         Recovered::FinishedRollback { undone: None } => step.switched = None,
     }
     Ok(())
+}
+
+fn found(
+    target: &Target,
+    id: &str,
+    kept: Option<PathBuf>,
+    method: Method,
+    at: (i64, u32),
+) -> Switched {
+    Switched {
+        live: target.live().to_owned(),
+        restore_id: id.to_owned(),
+        kept,
+        method,
+        late: 0,
+        late_error: None,
+        at,
+        begun: (0, 0),
+    }
 }

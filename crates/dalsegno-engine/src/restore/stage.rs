@@ -13,6 +13,7 @@ use super::plan::{DatabasePlan, RestorePlan, StoragePlan, below};
 use super::record::RestoreRecord;
 use super::switch::StagedFixture;
 use crate::backup::RunWatch;
+use crate::open::open;
 use crate::{EngineError, Run, Site, workers};
 
 /// Everything staged and checked, ready to be switched in. `None`: failed and left as it is.
@@ -23,13 +24,13 @@ pub(super) struct Staged {
 }
 
 pub(super) fn stage(
-    _site: &Site,
+    site: &Site,
     plan: &RestorePlan,
     record: &mut RestoreRecord,
     run: Run<'_>,
 ) -> Result<Staged, EngineError> {
-    let archive = Archive::open(&plan.request.source)?;
-    let mut staging = Staging::begin(plan, run)?;
+    let archive = open(&plan.request.source)?;
+    let mut staging = Staging::begin(site, plan, run)?;
     let read = read(&archive, plan, &mut staging, run);
     let staged = read.and_then(|()| staging.finish());
     match staged {
@@ -81,6 +82,7 @@ pub(super) fn read_error(error: ReadError) -> EngineError {
 }
 
 struct Staging<'a> {
+    site: &'a Site,
     plan: &'a RestorePlan,
     run: Run<'a>,
     databases: Vec<StagingDatabase<'a>>,
@@ -103,7 +105,7 @@ struct StagingStorage<'a> {
 }
 
 impl<'a> Staging<'a> {
-    fn begin(plan: &'a RestorePlan, run: Run<'a>) -> Result<Self, EngineError> {
+    fn begin(site: &'a Site, plan: &'a RestorePlan, run: Run<'a>) -> Result<Self, EngineError> {
         let databases = plan
             .databases
             .iter()
@@ -117,6 +119,7 @@ impl<'a> Staging<'a> {
             })
             .collect();
         let mut staging = Self {
+            site,
             plan,
             run,
             databases,
@@ -262,7 +265,7 @@ impl<'a> Staging<'a> {
             let sealed = match tree {
                 None => None,
                 Some(tree) => {
-                    let sealed = seal(tree, storage, self.plan, self.run);
+                    let sealed = seal(tree, storage, self.site, self.plan, self.run);
                     self.tolerate(sealed)?
                 }
             };
@@ -341,13 +344,16 @@ fn check(
 fn seal(
     tree: StagedTree,
     storage: &StoragePlan,
+    site: &Site,
     plan: &RestorePlan,
     run: Run<'_>,
 ) -> Result<SealedTree, EngineError> {
     run.progress.stage(&format!("making storage {} durable", storage.alias), None);
     let cancelled = || run.cancel.requested();
     let strategy = plan.request.media_strategy.strategy();
-    tree.seal(strategy, &storage.selection, &plan.skip, &cancelled).map_err(|error| match error {
+    // Looked up again: the record of this very restore may have made one of them.
+    let skip = site.own_folders();
+    tree.seal(strategy, &storage.selection, &skip, &cancelled).map_err(|error| match error {
         MediaError::Cancelled => EngineError::Cancelled,
         error => EngineError::media(&storage.alias)(error),
     })

@@ -12,12 +12,15 @@ use dalsegno_format::{Entry, EntryKind};
 use dalsegno_store::{Owner, create_folders, sync_folder};
 
 use super::plan::RestorePlan;
-use super::record::{FixtureStep, RestoreRecord, State};
+use super::record::{FixtureStep, RestoreRecord, State, sha256_of};
 use super::recover::sweep;
 use super::stage::Staged;
 use super::undo;
-use crate::backup::{BUSY_TIMEOUT, RunWatch};
+use crate::backup::RunWatch;
 use crate::{EngineError, Run};
+
+/// How long a switch waits for those who hold a database.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Puts everything staged in place. On any failure what was switched is switched back.
 pub(super) fn switch(
@@ -29,9 +32,9 @@ pub(super) fn switch(
     run.progress.stage("switching", None);
     record.enter(State::Switching)?;
     match switch_all(plan, staged, record, run) {
-        Ok(warnings) => {
+        Ok(()) => {
             record.finish(State::Switched, run)?;
-            Ok(warnings)
+            Ok(check_live(plan, record, run))
         }
         Err(error) => Err(back(error, record, run)),
     }
@@ -41,7 +44,7 @@ fn back(first: EngineError, record: &mut RestoreRecord, run: Run<'_>) -> EngineE
     let nothing = record.databases.iter().all(|d| d.switched.is_none())
         && record.storages.iter().all(|s| s.switched.is_none())
         && record.fixtures.is_empty();
-    let undone = sweep(record).and_then(|()| undo::undo_steps(record, true, run));
+    let undone = sweep(record).and_then(|()| undo::undo_steps(record, undo::Present::Keep, run));
     record.error = Some(first.to_string());
     let closed = undone.and_then(|_| record.finish(State::Failed, run));
     match closed {
@@ -60,13 +63,14 @@ fn switch_all(
     staged: Staged,
     record: &mut RestoreRecord,
     run: Run<'_>,
-) -> Result<Vec<String>, EngineError> {
-    let mut warnings = Vec::new();
+) -> Result<(), EngineError> {
     let mut failures = Vec::new();
     let options = sqlite::SwitchOptions { busy_timeout: BUSY_TIMEOUT };
     for (index, database) in staged.databases.into_iter().enumerate() {
         let Some(database) = database else { continue };
         let alias = record.databases[index].alias.clone();
+        record.databases[index].begun = true;
+        record.write()?;
         match database.switch(options, &mut RunWatch(run)).map_err(EngineError::database(&alias)) {
             Ok(switched) => {
                 record.databases[index].switched = Some(switched);
@@ -80,6 +84,8 @@ fn switch_all(
     for (index, tree) in staged.storages.into_iter().enumerate() {
         let Some(tree) = tree else { continue };
         let alias = record.storages[index].alias.clone();
+        record.storages[index].begun = true;
+        record.write()?;
         match tree.switch().map_err(EngineError::media(&alias)) {
             Ok(switched) => {
                 record.storages[index].switched = Some(switched);
@@ -94,9 +100,9 @@ fn switch_all(
         record.write()?;
         fixture.switch()?;
     }
-    warnings.extend(check_live(plan, record, run));
+    record.fixtures_done = true;
     record.failures.extend(failures);
-    Ok(warnings)
+    Ok(())
 }
 
 /// Reads the live tables once more; the site may have written since the switch, so a difference is
@@ -138,6 +144,7 @@ pub(super) struct StagedFixture {
     live: PathBuf,
     kept: PathBuf,
     replaces: bool,
+    sha256: String,
 }
 
 impl StagedFixture {
@@ -159,18 +166,20 @@ impl StagedFixture {
             let name = [&b"."[..], name, b".dalsegno-", id.as_bytes(), what.as_bytes()].concat();
             parent.join(std::ffi::OsStr::from_bytes(&name))
         };
-        let staged = Self {
+        let mut staged = Self {
             staged: beside(".staged"),
             kept: beside(".kept"),
             replaces: live.symlink_metadata().is_ok(),
             live,
+            sha256: String::new(),
         };
-        let failed = |e| EngineError::io("write", &staged.staged, e);
+        let path = staged.staged.clone();
+        let failed = |e| EngineError::io("write", &path, e);
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(&staged.staged)
+            .open(&path)
             .map_err(failed)?;
         io::copy(content, &mut file)
             .and_then(|_| file.set_permissions(fs::Permissions::from_mode(entry.mode & 0o777)))
@@ -184,6 +193,7 @@ impl StagedFixture {
             })
             .and_then(|()| file.flush().and_then(|()| file.sync_all()))
             .map_err(failed)?;
+        staged.sha256 = sha256_of(&staged.staged)?;
         Owner::of(&parent)?.apply(&staged.staged)?;
         if staged.replaces && same_content(&staged.staged, &staged.live).unwrap_or(false) {
             return Ok(None);
@@ -192,7 +202,11 @@ impl StagedFixture {
     }
 
     fn step(&self) -> FixtureStep {
-        FixtureStep { live: self.live.clone(), kept: self.replaces.then(|| self.kept.clone()) }
+        FixtureStep {
+            live: self.live.clone(),
+            kept: self.replaces.then(|| self.kept.clone()),
+            sha256: self.sha256.clone(),
+        }
     }
 
     fn switch(self) -> Result<(), EngineError> {

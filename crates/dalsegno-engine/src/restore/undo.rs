@@ -9,7 +9,8 @@ use dalsegno_store::sync_folder;
 
 use super::record::{RestoreRecord, State, find_restore};
 use super::recover::recover;
-use crate::backup::{BUSY_TIMEOUT, RunWatch};
+use super::switch::BUSY_TIMEOUT;
+use crate::backup::RunWatch;
 use crate::lock::Lock;
 use crate::{EngineError, Run, Site};
 
@@ -35,12 +36,12 @@ pub struct DiscardReport {
 /// with it, the present state is kept first.
 pub fn rollback(
     site: &Site,
-    record: RestoreRecord,
+    record: &RestoreRecord,
     force: bool,
     run: Run<'_>,
 ) -> Result<RollbackReport, EngineError> {
     let _lock = Lock::take(&site.settings().root, "rollback", run)?;
-    recover(site, run)?;
+    recover(site, force.then_some(record.id), run)?;
     let before = record.state;
     let mut record = find_restore(site, &record.id.to_string())?;
     match (before, record.state) {
@@ -58,7 +59,8 @@ pub fn rollback(
     }
     run.progress.stage("rolling back", None);
     record.enter(State::RollingBack)?;
-    let present = undo_steps(&mut record, force, run)?;
+    let present =
+        undo_steps(&mut record, if force { Present::Keep } else { Present::Refuse }, run)?;
     record.finish(State::RolledBack, run)?;
     Ok(RollbackReport { record, present })
 }
@@ -66,11 +68,11 @@ pub fn rollback(
 /// Drops the old data that a restore kept; it cannot be rolled back afterwards.
 pub fn discard(
     site: &Site,
-    record: RestoreRecord,
+    record: &RestoreRecord,
     run: Run<'_>,
 ) -> Result<DiscardReport, EngineError> {
     let _lock = Lock::take(&site.settings().root, "discard", run)?;
-    recover(site, run)?;
+    recover(site, None, run)?;
     let before = record.state;
     let mut record = find_restore(site, &record.id.to_string())?;
     match (before, record.state) {
@@ -108,10 +110,9 @@ pub(super) fn discard_steps(
             })?;
         }
     }
-    for step in &record.fixtures {
-        if let Some(kept) = &step.kept {
-            remove(kept)?;
-        }
+    let kept = record.fixtures.iter().filter_map(|step| step.kept.as_ref());
+    for path in kept.chain(&record.present_fixtures) {
+        remove(path)?;
     }
     Ok(removed)
 }
@@ -120,14 +121,28 @@ fn wrong_state(record: &RestoreRecord, state: State, verb: &'static str) -> Engi
     EngineError::RestoreState { id: record.id.to_string(), state: state.words().to_owned(), verb }
 }
 
+/// What becomes of what is live until now, when old data are put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Present {
+    /// What was written since is not given up: refused.
+    Refuse,
+    /// It is kept, unless nothing was written since.
+    Keep,
+}
+
 /// Looks at everything before anything is put back: a refusal half-way would leave a mixture.
-fn refuse_changed(record: &RestoreRecord, run: Run<'_>) -> Result<(), EngineError> {
+pub(super) fn refuse_changed(record: &RestoreRecord, run: Run<'_>) -> Result<(), EngineError> {
     for step in &record.databases {
         let Some(switched) = &step.switched else { continue };
         let failed = || EngineError::database(&step.alias);
         if sqlite::written_since(switched, BUSY_TIMEOUT).map_err(failed())? {
             let path = step.live.clone();
             return Err(failed()(dalsegno_database::DatabaseError::ChangedSince { path }));
+        }
+    }
+    for step in &record.fixtures {
+        if step.is_changed()? {
+            return Err(EngineError::FixtureChanged { path: step.live.clone() });
         }
     }
     let cancelled = || run.cancel.requested();
@@ -147,11 +162,18 @@ fn refuse_changed(record: &RestoreRecord, run: Run<'_>) -> Result<(), EngineErro
 /// is done, so that a rollback that was killed can be run again.
 pub(super) fn undo_steps(
     record: &mut RestoreRecord,
-    force: bool,
+    now: Present,
     run: Run<'_>,
 ) -> Result<Vec<PathBuf>, EngineError> {
+    let force = now != Present::Refuse;
     let mut present = Vec::new();
-    while let Some(step) = record.fixtures.last() {
+    while let Some(step) = record.fixtures.last().cloned() {
+        if now == Present::Keep && step.is_changed()? {
+            let aside = step.present(&record.id.short());
+            fs::rename(&step.live, &aside).map_err(|e| EngineError::io("keep", &step.live, e))?;
+            present.push(aside.clone());
+            record.present_fixtures.push(aside);
+        }
         match &step.kept {
             Some(kept) if kept.exists() => {
                 fs::rename(kept, &step.live)
@@ -171,10 +193,16 @@ pub(super) fn undo_steps(
         let step = &mut record.storages[index];
         let Some(switched) = step.switched.clone() else { continue };
         let failed = || EngineError::media(&step.alias);
-        // Forced, the present tree is kept: only worth it when it is not just the restored one.
-        let written = dalsegno_media::written_since(&switched, &cancelled).map_err(failed())?;
-        let force = force && written.is_some();
-        let back = dalsegno_media::rollback(&switched, force, &cancelled).map_err(failed())?;
+        let mut back = dalsegno_media::rollback(&switched, force, &cancelled).map_err(failed())?;
+        if now == Present::Keep
+            && let Some(present) = &back.present
+        {
+            let there = dalsegno_media::Switched { live: present.clone(), ..switched.clone() };
+            if dalsegno_media::written_since(&there, &cancelled).map_err(failed())?.is_none() {
+                dalsegno_media::discard(present, &cancelled).map_err(failed())?;
+                back.present = None;
+            }
+        }
         step.switched = None;
         step.present = back.present;
         present.extend(step.present.clone());

@@ -12,6 +12,7 @@ use dalsegno_format::{Manifest, TableRows, tree};
 use dalsegno_store::create_folders;
 
 use crate::backup::RunWatch;
+use crate::open::open;
 use crate::{EngineError, Run};
 
 /// What was found in each database, by alias.
@@ -86,7 +87,7 @@ pub(super) fn check(
     scratch: &Path,
     run: Run<'_>,
 ) -> Result<DeepCheck, EngineError> {
-    let archive = Archive::open(path)?;
+    let archive = open(path)?;
     let mut databases = BTreeMap::new();
     for (alias, described) in &manifest.completion.databases {
         run.progress.stage(&format!("checking the rows of database {alias}"), None);

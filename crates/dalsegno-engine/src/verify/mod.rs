@@ -4,9 +4,9 @@ mod deep;
 
 use std::path::Path;
 
-use dalsegno_archive::{Archive, ArchiveError, VerifyReport, Watch, sidecar};
-use dalsegno_format::Form;
+use dalsegno_archive::{Archive, ArchiveError, VerifyReport, Watch};
 
+use crate::open::not_opened;
 use crate::{EngineError, Run, workers};
 
 pub(crate) use deep::extract;
@@ -63,34 +63,13 @@ pub fn verify(
     };
     let cancelled = || run.cancel.requested();
     let mut watch = Watch { progress: &mut progress, cancelled: &cancelled };
-    let bytes = match dalsegno_archive::verify(path, workers(), &mut watch) {
-        // By its name it was one: what is left of it says nothing any more.
-        Err(ArchiveError::NotAnArchive { .. }) if is_named_like_one(path) => {
-            return Err(EngineError::Damaged {
-                path: path.to_owned(),
-                first: "its beginning is not that of a backup".to_owned(),
-                count: 1,
-            });
-        }
-        bytes => bytes.map_err(cancelled_or)?,
-    };
+    let bytes = dalsegno_archive::verify(path, workers(), &mut watch).map_err(|e| match e {
+        ArchiveError::Cancelled => EngineError::Cancelled,
+        error => not_opened(error, path),
+    })?;
     let deep = match (&bytes.manifest, deep && bytes.damage.is_empty()) {
         (Some(manifest), true) => Some(deep::check(path, manifest, scratch, run)?),
         _ => None,
     };
     Ok(Verified { bytes, deep })
-}
-
-fn is_named_like_one(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let ending =
-        Form::ALL.iter().any(|f| !f.extension().is_empty() && name.ends_with(f.extension()));
-    path.is_file() && (ending || sidecar::path(path).exists())
-}
-
-fn cancelled_or(error: dalsegno_archive::ArchiveError) -> EngineError {
-    match error {
-        dalsegno_archive::ArchiveError::Cancelled => EngineError::Cancelled,
-        error => error.into(),
-    }
 }

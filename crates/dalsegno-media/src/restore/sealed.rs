@@ -30,6 +30,7 @@ pub struct SealedTree {
     pub(super) strategy: Strategy,
     pub(super) selection: Selection,
     pub(super) skip: Vec<(u64, u64)>,
+    pub(super) begun: Timestamp,
     pub(super) sealed_at: Timestamp,
     changes: Changes,
 }
@@ -59,6 +60,7 @@ pub(super) struct Staged {
     pub(super) root: OwnedFd,
     pub(super) root_entry: Option<Entry>,
     pub(super) attributes: Arc<Attributes>,
+    pub(super) begun: Timestamp,
 }
 
 impl Staged {
@@ -91,9 +93,20 @@ impl Staged {
         let sealed_at = now();
         syncfs(&self.root).map_err(io_error("write to disk", &self.path))?;
         sync_folder(self.target.folder(self.place))?;
-        let Self { target, place, path, .. } = self;
+        let Self { target, place, path, begun, .. } = self;
         let (selection, skip) = (selection.clone(), skip.to_vec());
-        Ok(SealedTree { target, place, path, look, strategy, selection, skip, sealed_at, changes })
+        Ok(SealedTree {
+            target,
+            place,
+            path,
+            look,
+            strategy,
+            selection,
+            skip,
+            begun,
+            sealed_at,
+            changes,
+        })
     }
 
     fn changes(

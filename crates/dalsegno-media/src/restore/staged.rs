@@ -6,13 +6,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use dalsegno_format::{Entry, EntryKind, TreePath};
+use dalsegno_format::{Entry, EntryKind, Timestamp, TreePath};
 use rustix::fs::{AtFlags, FileType, Mode, fstat, linkat, mkdirat, statat, symlinkat};
 use rustix::io::Errno;
 
 use super::attributes::Attributes;
 use super::content::{Content, Failure, Shape, create};
+use super::sealed::time_of;
 use super::target::{Place, Target};
 use super::writers::{Folder, Writers, failed, release};
 use super::{OwnerPolicy, SealedTree, Strategy};
@@ -56,6 +58,7 @@ pub struct StagedTree {
     last: Option<TreePath>,
     writers: Writers,
     attributes: Arc<Attributes>,
+    begun: Timestamp,
 }
 
 impl StagedTree {
@@ -75,7 +78,9 @@ impl StagedTree {
         let writers = Writers::start(options.workers, &attributes, &path)?;
         let root = Arc::new(Folder { fd, path: path.clone(), entry: None });
         let (root_entry, stack, last) = (None, Vec::new(), None);
-        Ok(Self { target, place, path, root, root_entry, stack, last, writers, attributes })
+        // A second less: the clock that stamps files lags behind.
+        let begun = time_of(SystemTime::now() - Duration::from_secs(1));
+        Ok(Self { target, place, path, root, root_entry, stack, last, writers, attributes, begun })
     }
 
     /// Where the tree is being staged.
@@ -181,11 +186,18 @@ impl StagedTree {
     ) -> Result<SealedTree, MediaError> {
         self.ascend(0)?;
         self.writers.wait()?;
-        let Self { target, place, path, root, root_entry, writers, attributes, .. } = self;
+        let Self { target, place, path, root, root_entry, writers, attributes, begun, .. } = self;
         drop(writers);
         let root = Arc::into_inner(root).expect("all other holders have ended");
-        let staged =
-            super::sealed::Staged { target, place, path, root: root.fd, root_entry, attributes };
+        let staged = super::sealed::Staged {
+            target,
+            place,
+            path,
+            root: root.fd,
+            root_entry,
+            attributes,
+            begun,
+        };
         staged.seal(strategy, selection, skip, cancel)
     }
 

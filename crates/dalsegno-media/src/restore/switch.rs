@@ -54,6 +54,9 @@ pub struct Switched {
     /// What changed after this instant was not changed by the restore: seconds and nanoseconds since
     /// 1970.
     pub at: (i64, u32),
+    /// Nor what changed before this instant: a clock that was set back stamps so.
+    #[serde(default)]
+    pub begun: (i64, u32),
 }
 
 impl SealedTree {
@@ -78,7 +81,8 @@ impl SealedTree {
         let (live, restore_id) = (self.target.live().to_path_buf(), self.target.id().to_owned());
         // Renaming an entry changes its time, so that here the switch itself must not count.
         let at = if method == Method::InPlace { now() } else { before };
-        Ok(Switched { live, restore_id, kept, method, late, late_error, at: (at.secs, at.nanos) })
+        let (at, begun) = ((at.secs, at.nanos), (self.begun.secs, self.begun.nanos));
+        Ok(Switched { live, restore_id, kept, method, late, late_error, at, begun })
     }
 
     fn bring_late(&self, kept: &Path) -> Result<u64, MediaError> {

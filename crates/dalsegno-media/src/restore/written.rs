@@ -9,7 +9,7 @@ use crate::walk::{Step, Walk};
 use crate::{Cancel, MediaError, Selection};
 
 /// The first path below a restored root (any bytes) whose content or attributes changed after the
-/// switch, by its change time: a new, changed or renamed file, or a folder in which something came
+/// switch (or, by a clock that was set back, before staging began), by its change time: a new, changed or renamed file, or a folder in which something came
 /// or went. The root itself counts by what it holds. `None` when there is none, or no root.
 pub fn written_since(
     switched: &Switched,
@@ -17,6 +17,8 @@ pub fn written_since(
 ) -> Result<Option<Vec<u8>>, MediaError> {
     let (secs, nanos) = switched.at;
     let since = Timestamp { secs, nanos };
+    let (secs, nanos) = switched.begun;
+    let begun = Timestamp { secs, nanos };
     let root = match open_root(&switched.live) {
         Err(MediaError::RootMissing { .. }) => return Ok(None),
         root => root?,
@@ -32,7 +34,7 @@ pub fn written_since(
             Step::File { place, meta } | Step::Link { place, meta, .. } => (place.path, meta),
             _ => continue,
         };
-        if !path.is_empty() && meta.ctime > since {
+        if !path.is_empty() && (meta.ctime > since || meta.ctime < begun) {
             return Ok(Some(path));
         }
     }
