@@ -164,12 +164,15 @@ impl ArchiveError {
                 "Give the folder or the .tar, .tar.gz or .tar.zst file of a backup.".to_owned()
             }
             Self::NoCompletion { .. } => {
-                "The backup was interrupted or its copy was: copy it again, or take an older one."
+                "Use another backup, or copy this one again if it is a copy; `--no-backup-check` \
+                 restores what is left of it."
                     .to_owned()
             }
             Self::Newer { .. } => "Install the Dalsegno that made it, or a newer one.".to_owned(),
             Self::Damaged { .. } => {
-                "Run verify for the whole list of what is wrong, and take another copy.".to_owned()
+                "Use another backup, or skip the check with `--no-backup-check`; `verify` lists \
+                 everything that is wrong."
+                    .to_owned()
             }
             _ => return None,
         })
@@ -202,6 +205,24 @@ impl ArchiveError {
         match error {
             ManifestError::Newer { found } => Self::Newer { path: path.to_owned(), found: *found },
             other => Self::damaged(path, subject, other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_names_both_ways_on() {
+        let path = PathBuf::from("/b");
+        let damage = Damage::new("trailer", "its bytes have changed");
+        for error in [
+            ArchiveError::Damaged { path: path.clone(), damage },
+            ArchiveError::NoCompletion { path },
+        ] {
+            let hint = error.hint().unwrap();
+            assert!(hint.contains("another backup") && hint.contains("`--no-backup-check`"));
         }
     }
 }

@@ -103,10 +103,9 @@ fn causes(error: &EngineError) -> Vec<String> {
     causes
 }
 
-/// Writes to standard output; a reader that went away ends the program quietly.
-pub(crate) fn say(text: &str) {
+/// Writes to standard output; `false` when nobody reads it any more. That never ends the work: a
+/// restore goes on, and its exit code tells what became of it.
+pub(crate) fn say(text: &str) -> bool {
     let mut out = io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
-    }
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }

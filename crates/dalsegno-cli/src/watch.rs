@@ -116,7 +116,9 @@ impl Progress for Watcher {
             Voice::Bar(bar) => bar.suspend(|| {
                 let _ = writeln!(io::stderr(), "warning: {text}");
             }),
-            Voice::Json(_) => say(&format!("{}\n", json!({ "event": "warning", "text": text }))),
+            Voice::Json(_) => {
+                say(&format!("{}\n", json!({ "event": "warning", "text": text })));
+            }
         }
     }
 }

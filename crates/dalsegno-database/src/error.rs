@@ -181,9 +181,9 @@ impl DatabaseError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Locked { .. } => ErrorKind::Locked,
-            Self::ChangedSince { .. }
-            | Self::Moved { .. }
-            | Self::Exists { .. } => ErrorKind::Refused,
+            Self::ChangedSince { .. } | Self::Moved { .. } | Self::Exists { .. } => {
+                ErrorKind::Refused
+            }
             Self::BadName { .. } | Self::UnknownTable { .. } | Self::NotExcludable { .. } => {
                 ErrorKind::Usage
             }

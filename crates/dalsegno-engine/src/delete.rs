@@ -25,6 +25,9 @@ pub fn delete(path: &Path) -> Result<Vec<PathBuf>, EngineError> {
         return Err(EngineError::NotABackup { path: path.to_owned() });
     }
     let store = LocalFolder::open(folder, FolderOptions::default())?;
+    let Some(name) = name.to_str() else {
+        return Err(EngineError::NotABackup { path: path.to_owned() });
+    };
     let mut removed = Vec::new();
     let beside = sidecar::path(Path::new(name));
     for object in [Path::new(name), beside.as_path()] {

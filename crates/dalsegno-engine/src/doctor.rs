@@ -182,11 +182,10 @@ fn storages(site: &Site, findings: &mut Findings) {
                     );
                 }
             }
-            writable(
-                root.location.parent(),
-                &format!("the folder that holds storage {}", root.alias),
-                findings,
-            );
+            if rustix::fs::access(&root.location, rustix::fs::Access::WRITE_OK).is_err() {
+                let what = format!("the folder that holds storage {}", root.alias);
+                writable(root.location.parent(), &what, findings);
+            }
         }
     }
     for other in site.other_storages().into_iter().filter(|o| o.matters) {

@@ -265,8 +265,16 @@ pub enum EngineError {
         /// The file.
         path: PathBuf,
     },
+    /// A record of a restore names a place that is not the site's.
+    #[error("the record `{path}` names `{place}`, which is not a place of this site")]
+    RecordPlaces {
+        /// The record.
+        path: PathBuf,
+        /// What it names.
+        place: PathBuf,
+    },
     /// Another process holds the lock.
-    #[error("another restore is running in `{root}` ({holder})")]
+    #[error("`{root}` is in use: {holder}")]
     Busy {
         /// The folder that is locked.
         root: PathBuf,
@@ -367,6 +375,7 @@ impl EngineError {
             Self::Cancelled => ErrorKind::Cancelled,
             Self::RestoreState { .. }
             | Self::NotABackup { .. }
+            | Self::RecordPlaces { .. }
             | Self::FixtureChanged { .. }
             | Self::OtherSite { .. }
             | Self::Interrupted { .. }

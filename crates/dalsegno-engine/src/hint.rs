@@ -43,6 +43,10 @@ impl EngineError {
             Self::FixtureChanged { .. } => {
                 "Use `--force` to roll back all the same; the edited file is kept.".to_owned()
             }
+            Self::RecordPlaces { .. } => {
+                "Look at the record; if the settings changed since, put the old data back by hand."
+                    .to_owned()
+            }
             Self::NotABackup { .. } => {
                 "Only archives and folders that Dalsegno made are deleted.".to_owned()
             }

@@ -33,15 +33,7 @@ impl Lock {
             .open(&path)
             .map_err(|e| failed("open the lock", e))?;
         Owner::of(root)?.apply(&path)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let mut holder = String::new();
-            let _ = Read::by_ref(&mut file).take(300).read_to_string(&mut holder);
-            let holder = match holder.trim() {
-                "" => "by another process".to_owned(),
-                holder => holder.to_owned(),
-            };
-            return Err(EngineError::Busy { root: root.to_owned(), holder });
-        }
+        lock(&mut file, FlockOperation::NonBlockingLockExclusive, root)?;
         let line =
             format!("{verb}, pid {}, since {}\n", std::process::id(), rfc3339(run.clock.now()));
         file.set_len(0)
@@ -49,5 +41,27 @@ impl Lock {
             .and_then(|()| file.write_all(line.as_bytes()))
             .map_err(|e| failed("write the lock", e))?;
         Ok(Self { _file: file })
+    }
+
+    /// Shares the lock with other backups; `None` when no restore was ever made here.
+    pub(crate) fn share(root: &Path) -> Result<Option<Self>, EngineError> {
+        let Ok(mut file) = File::open(root.join(".lock")) else { return Ok(None) };
+        lock(&mut file, FlockOperation::NonBlockingLockShared, root)?;
+        Ok(Some(Self { _file: file }))
+    }
+}
+
+fn lock(file: &mut File, operation: FlockOperation, root: &Path) -> Result<(), EngineError> {
+    match flock(&*file, operation) {
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut holder = String::new();
+            let _ = file.take(300).read_to_string(&mut holder);
+            let holder = match holder.trim() {
+                "" => "another process".to_owned(),
+                holder => holder.to_owned(),
+            };
+            Err(EngineError::Busy { root: root.to_owned(), holder })
+        }
+        done => done.map_err(|e| EngineError::io("lock", &root.join(".lock"), e.into())),
     }
 }

@@ -77,6 +77,14 @@ impl Site {
         real(self.base_dir())
     }
 
+    /// The files of its databases and the folders of its media.
+    pub(crate) fn places(&self) -> Vec<PathBuf> {
+        let aliases = self.aliases();
+        let databases = aliases.iter().filter_map(|a| self.database(a, "restore").ok());
+        let media = self.media_roots().into_iter().map(|root| root.location);
+        databases.map(|database| database.path).chain(media).collect()
+    }
+
     /// The zone its backups are named in.
     pub fn time_zone(&self) -> &str {
         self.descriptor().time_zone.as_deref().unwrap_or("UTC")
@@ -278,6 +286,21 @@ impl Site {
             };
             others.push(OtherStorage { alias: storage.alias.clone(), reason, matters });
         }
+        for model in self.descriptor().models() {
+            for (field, _, file) in model.file_columns() {
+                let named = file.storage.is_some();
+                let known = file.local && file.location.is_some();
+                if named || known {
+                    continue;
+                }
+                let backend = file.backend.as_deref().unwrap_or("a storage Django cannot build");
+                others.push(OtherStorage {
+                    alias: format!("{}.{}", model.label, field.name),
+                    reason: format!("its own storage, `{backend}`, is not a local folder"),
+                    matters: true,
+                });
+            }
+        }
         others
     }
 
@@ -298,7 +321,11 @@ fn real(path: &Path) -> PathBuf {
 /// A pattern that matches this text only.
 fn literal(text: &str) -> String {
     text.chars()
-        .map(|c| if "*?[]{}\\!,".contains(c) { format!("[{c}]") } else { c.to_string() })
+        .map(|c| match c {
+            '*' | '?' | '[' | ']' | '{' | '}' => format!("[{c}]"),
+            '\\' => "\\\\".to_owned(),
+            c => c.to_string(),
+        })
         .collect()
 }
 
@@ -308,9 +335,10 @@ mod tests {
 
     #[test]
     fn a_literal_pattern_matches_itself_only() {
-        let name = "a*b?[c]{d}.sqlite3";
-        let selection = Selection::new(&[], &[literal(name)]).unwrap();
-        assert!(selection.leaves_out_path(name.as_bytes()));
-        assert!(!selection.leaves_out_path(b"aXbYc{d}.sqlite3"));
+        for name in ["a*b?[c]{d}.sqlite3", "db!.sqlite3", "a,b", "back\\slash", "]", "[!x]"] {
+            let selection = Selection::new(&[], &[literal(name)]).unwrap();
+            assert!(selection.leaves_out_path(name.as_bytes()), "{name}");
+            assert!(!selection.leaves_out_path(b"aXbYc{d}.sqlite3"), "{name}");
+        }
     }
 }

@@ -142,7 +142,8 @@ mod tests {
         let mut encoder = Encoder::new(Form::TarGz, None).unwrap();
         for n in 0..3_u8 {
             let mut block = Block::default();
-            let text: Vec<u8> = (0..90_000_u32).map(|i| (i / 7 * 31) as u8 ^ n).collect();
+            let text: Vec<u8> =
+                (0..90_000_u32).map(|i| (i / 7 * 31).to_le_bytes()[0] ^ n).collect();
             block.push(&text, Part::Data);
             plain.extend_from_slice(&text);
             encoder.encode(&block, &mut stored, &mut frames).unwrap();

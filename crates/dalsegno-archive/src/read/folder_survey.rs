@@ -72,27 +72,27 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn run(mut self) -> Result<(), ArchiveError> {
-        self.one(tree::path(tree::METADATA))?;
+        self.one(&tree::path(tree::METADATA))?;
         for top in TOPS {
             let mut todo = vec![tree::path(top)];
             // Depth first, names in their order: each folder comes right before what lies in it.
             while let Some(path) = todo.pop() {
-                if self.one(path.clone())? {
+                if self.one(&path)? {
                     todo.extend(self.children(&path)?.into_iter().rev());
                 }
             }
         }
-        self.one(tree::path(tree::RESTORE_SH))?;
+        self.one(&tree::path(tree::RESTORE_SH))?;
         Ok(())
     }
 
     /// Takes what lies there, if anything; says whether it is a folder.
-    fn one(&mut self, path: TreePath) -> Result<bool, ArchiveError> {
-        let entry = match entry_at(&mut self.folder, path.clone()) {
+    fn one(&mut self, path: &TreePath) -> Result<bool, ArchiveError> {
+        let entry = match entry_at(&mut self.folder, path) {
             Ok(entry) => entry,
             Err(Errno::NOENT) => return Ok(false),
             Err(Errno::BADF) => {
-                return Err(ArchiveError::member(&path, "devices and pipes are refused"));
+                return Err(ArchiveError::member(path, "devices and pipes are refused"));
             }
             Err(error) => {
                 let what = format!("it cannot be read: {error}");
@@ -102,9 +102,7 @@ impl Walk<'_> {
         };
         let last = entry.path.as_bytes() == tree::RESTORE_SH.as_bytes();
         if !last {
-            self.order
-                .check(&entry)
-                .map_err(|reason| ArchiveError::member(&entry.path, reason))?;
+            self.order.check(&entry).map_err(|reason| ArchiveError::member(&entry.path, reason))?;
         } else if entry.size().is_none() {
             return Ok(false);
         }
@@ -132,8 +130,8 @@ impl Walk<'_> {
 }
 
 /// What lies at a path of the folder, as a member. `EBADF` for what can be none.
-fn entry_at(folder: &mut Folder, path: TreePath) -> Result<Entry, Errno> {
-    let parent = folder.parent(&path)?;
+fn entry_at(folder: &mut Folder, path: &TreePath) -> Result<Entry, Errno> {
+    let parent = folder.parent(path)?;
     let stat = rustix::fs::statat(parent.as_fd(), path.name(), AtFlags::SYMLINK_NOFOLLOW)?;
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => EntryKind::Directory,
@@ -141,11 +139,11 @@ fn entry_at(folder: &mut Folder, path: TreePath) -> Result<Entry, Errno> {
             let target = rustix::fs::readlinkat(parent.as_fd(), path.name(), Vec::new())?;
             EntryKind::Symlink { target: target.into_bytes() }
         }
-        FileType::RegularFile => file_kind(folder, &path, &stat)?,
+        FileType::RegularFile => file_kind(folder, path, &stat)?,
         _ => return Err(Errno::BADF),
     };
     Ok(Entry {
-        path,
+        path: path.clone(),
         kind,
         mode: stat.st_mode & 0o7777,
         uid: stat.st_uid,

@@ -14,7 +14,9 @@ use rustix::fs::{AtFlags, Dir, FileType, SeekFrom};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
-use super::archive::folder_lists;
+use super::entries::Source;
+use super::loose::Survey;
+use super::stored_lists::folder_lists;
 use super::walk::{ContentCheck, Findings, Input, visit_file};
 use super::{Member, MemberContent, Progress, ReadError, ReadReport, Visit, Watch};
 use crate::folder::Folder;
@@ -24,6 +26,8 @@ use crate::{ArchiveError, Damage};
 pub(crate) struct FolderWalk<'a, 'w, 'p> {
     pub(crate) path: &'a Path,
     pub(crate) manifest: &'a Manifest,
+    /// What takes the place of lists that cannot be relied on.
+    pub(crate) survey: Option<&'a Survey>,
     pub(crate) findings: &'a mut Findings,
     pub(crate) visit: Option<&'a mut Visit<'w>>,
     pub(crate) watch: &'a mut Watch<'p>,
@@ -117,7 +121,16 @@ pub(crate) fn extents_of(file: &File, size: u64) -> Vec<Extent> {
 
 impl FolderWalk<'_, '_, '_> {
     pub(crate) fn run(mut self) -> Result<ReadReport, ReadError> {
-        let mut lists = match folder_lists(self.path, &self.manifest.completion) {
+        let lists = match self.survey {
+            Some(survey) => {
+                for damage in &survey.damage {
+                    self.find(damage.clone())?;
+                }
+                Ok(Source::Loose(survey.lists()))
+            }
+            None => folder_lists(self.path, &self.manifest.completion).map(Source::Checked),
+        };
+        let mut lists = match lists {
             Ok(lists) => lists,
             Err(ArchiveError::Damaged { damage, .. }) => {
                 self.find(damage)?;
@@ -128,6 +141,7 @@ impl FolderWalk<'_, '_, '_> {
         let mut folder = Folder::open(self.path)
             .map_err(|error| ArchiveError::io("open", self.path)(error.into()))?;
         let mut order = Order::default();
+        let mut lost = false;
         let mut known = HashSet::new();
         let hasher = RandomState::new();
         let mut report = ReadReport::default();
@@ -142,18 +156,22 @@ impl FolderWalk<'_, '_, '_> {
                     return Ok(report);
                 }
             };
-            if entry.path.as_bytes() != tree::RESTORE_SH.as_bytes()
-                && let Err(reason) = order.check(&entry)
-            {
-                self.findings.refuse(self.path, &entry, reason)?;
-                continue;
+            for damage in lists.take_damage() {
+                self.find(damage)?;
             }
+            let Some(entry) = self.allowed(&mut folder, &mut order, entry, lost)? else {
+                continue;
+            };
             known.insert(hasher.hash_one(&entry.path));
             report.members += 1;
             report.files += u64::from(digest.is_some());
             report.bytes = report.bytes.saturating_add(entry.size().unwrap_or(0));
             progress.members = report.members;
-            self.member(&mut folder, entry, digest.as_ref(), &mut progress)?;
+            let path = entry.path.clone();
+            if !self.member(&mut folder, entry, digest.as_ref(), &mut progress)? {
+                order.forget(&path);
+                lost = true;
+            }
             (self.watch.progress)(progress);
             if (self.watch.cancelled)() {
                 return Err(ArchiveError::Cancelled.into());
@@ -162,7 +180,9 @@ impl FolderWalk<'_, '_, '_> {
         if let Err(damage) = lists.end() {
             self.find(damage)?;
         }
-        self.counts(&mut folder, &mut report)?;
+        if self.survey.is_none() {
+            self.counts(&mut folder, &mut report)?;
+        }
         for name in [tree::ENTRIES, tree::CHECKSUMS, tree::COMPLETE] {
             known.insert(hasher.hash_one(tree::path(name)));
         }
@@ -174,8 +194,37 @@ impl FolderWalk<'_, '_, '_> {
         Ok(report)
     }
 
+    fn tolerates(&self) -> bool {
+        self.findings.tolerates()
+    }
+
     fn find(&mut self, damage: Damage) -> Result<(), ArchiveError> {
         self.findings.add(self.path, damage)
+    }
+
+    /// The member, if the rules allow it here. A hard link to a file that could not be handed out
+    /// is taken for the file it is, where that is tolerated.
+    fn allowed(
+        &mut self,
+        folder: &mut Folder,
+        order: &mut Order,
+        entry: Entry,
+        lost: bool,
+    ) -> Result<Option<Entry>, ReadError> {
+        if entry.path.as_bytes() == tree::RESTORE_SH.as_bytes() {
+            return Ok(Some(entry));
+        }
+        let Err(reason) = order.check(&entry) else { return Ok(Some(entry)) };
+        if lost
+            && self.tolerates()
+            && matches!(entry.kind, EntryKind::HardLink { .. })
+            && let Some(file) = as_file(folder, &entry)
+            && order.check(&file).is_ok()
+        {
+            return Ok(Some(file));
+        }
+        self.findings.refuse(self.path, &entry, reason)?;
+        Ok(None)
     }
 
     fn counts(&mut self, folder: &mut Folder, report: &mut ReadReport) -> Result<(), ReadError> {
@@ -198,57 +247,85 @@ impl FolderWalk<'_, '_, '_> {
         Ok(())
     }
 
+    /// Checks one member and hands it out; `false` when there was nothing to hand out.
     fn member(
         &mut self,
         folder: &mut Folder,
-        mut entry: Entry,
+        entry: Entry,
         digest: Option<&Digest>,
         progress: &mut Progress,
-    ) -> Result<(), ReadError> {
-        if let EntryKind::File { size, extents } = &mut entry.kind {
-            let file = match folder.file(&entry.path) {
-                Ok(file) => file,
-                Err(error) => return self.missing(&entry, error),
-            };
-            let found = file.metadata().map_or(0, |meta| meta.len());
-            if found != *size {
-                let what = format!("it has {found} bytes, entries.tsv says {size}");
-                self.find(Damage::new(format!("contents of {}", entry.path), what))?;
-                return Ok(());
-            }
-            if let Some(extents) = extents {
-                *extents = extents_of(&file, *size);
-            }
-            let reader = ExtentReader::new(file, &entry.kind);
-            let canceller = self.watch.cancelled;
-            let mut input =
-                Watched { reader, watch: self.watch, progress, told: 0, cancelled: false };
-            let tolerant = self.findings.tolerates();
-            let check = ContentCheck { expected: digest, canceller, tolerant };
-            let visit = self.visit.as_deref_mut();
-            let wrong = visit_file(&entry, &mut input, &check, visit)?;
-            if input.cancelled {
-                return Err(ArchiveError::Cancelled.into());
-            }
-            if let Err(wrong) = wrong {
-                self.find(Damage::new(format!("contents of {}", entry.path), wrong.what))?;
-            }
-            return Ok(());
+    ) -> Result<bool, ReadError> {
+        if entry.size().is_some() {
+            return self.file(folder, entry, digest, progress);
         }
         match Self::other(folder, &entry) {
             Ok(None) => {}
             Ok(Some(what)) => {
                 self.find(Damage::new(format!("member {}", entry.path), what))?;
-                return Ok(());
+                if self.tolerates()
+                    && matches!(entry.kind, EntryKind::HardLink { .. })
+                    && let Some(file) = as_file(folder, &entry)
+                {
+                    return self.file(folder, file, None, progress);
+                }
+                return Ok(false);
             }
-            Err(error) => return self.missing(&entry, error),
+            Err(error) => {
+                self.missing(&entry, error)?;
+                let folder = entry.kind == EntryKind::Directory && error == Errno::NOENT;
+                if !folder || !self.tolerates() {
+                    return Ok(false);
+                }
+                // Some copies leave empty folders behind; the list has all there is to know.
+            }
         }
         if let Some(visit) = self.visit.as_deref_mut() {
             let path = entry.path.clone();
             visit(Member { entry, content: MemberContent::None })
                 .map_err(|source| ReadError::Visit { path, source })?;
         }
-        Ok(())
+        Ok(true)
+    }
+
+    fn file(
+        &mut self,
+        folder: &mut Folder,
+        mut entry: Entry,
+        mut digest: Option<&Digest>,
+        progress: &mut Progress,
+    ) -> Result<bool, ReadError> {
+        let file = match folder.file(&entry.path) {
+            Ok(file) => file,
+            Err(error) => return self.missing(&entry, error).map(|()| false),
+        };
+        let tolerant = self.tolerates();
+        let found = file.metadata().map_or(0, |meta| meta.len());
+        let subject = format!("contents of {}", entry.path);
+        if let EntryKind::File { size, extents } = &mut entry.kind {
+            if found != *size {
+                let what = format!("it has {found} bytes, entries.tsv says {size}");
+                self.findings.add(self.path, Damage::new(&subject, what))?;
+                if !tolerant {
+                    return Ok(false);
+                }
+                (*size, digest) = (found, None);
+            }
+            if let Some(extents) = extents {
+                *extents = extents_of(&file, *size);
+            }
+        }
+        let reader = ExtentReader::new(file, &entry.kind);
+        let canceller = self.watch.cancelled;
+        let mut input = Watched { reader, watch: self.watch, progress, told: 0, cancelled: false };
+        let check = ContentCheck { expected: digest, canceller, tolerant };
+        let visit = self.visit.as_deref_mut();
+        let wrong = visit_file(&entry, &mut input, &check, visit)?;
+        if input.cancelled {
+            return Err(ArchiveError::Cancelled.into());
+        }
+        let Err(wrong) = wrong else { return Ok(true) };
+        self.find(Damage::new(subject, wrong.what))?;
+        Ok(!wrong.lost)
     }
 
     /// What is wrong with a folder or a link.
@@ -324,6 +401,12 @@ impl FolderWalk<'_, '_, '_> {
         }
         Ok(())
     }
+}
+
+/// A hard link taken for the file it is.
+fn as_file(folder: &mut Folder, entry: &Entry) -> Option<Entry> {
+    let size = folder.file(&entry.path).ok()?.metadata().ok()?.len();
+    Some(Entry { kind: EntryKind::File { size, extents: None }, ..entry.clone() })
 }
 
 fn is_folder(parent: std::os::fd::BorrowedFd<'_>, name: &std::ffi::CStr) -> bool {

@@ -47,6 +47,22 @@ fn hard(path: &str, target: &str) -> Sample {
     Sample { entry: entry(path, kind, 0o644), data: vec![] }
 }
 
+/// Why a backup is refused when it is read without its checks.
+fn unverified(path: &Path) -> String {
+    let error: Result<(), crate::ArchiveError> =
+        crate::Archive::open_unverified(path).and_then(|archive| {
+            let read =
+                quiet(|watch| archive.read(crate::Check::Unverified, 2, watch, &mut |_| Ok(())));
+            match read {
+                Err(crate::ReadError::Archive(error)) => Err(error),
+                other => panic!("{other:?}"),
+            }
+        });
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), dalsegno_format::ErrorKind::Refused, "{error}");
+    error.to_string()
+}
+
 #[test]
 fn members_that_break_the_rules_are_refused() {
     let scratch = tempfile::tempdir().unwrap();
@@ -77,6 +93,11 @@ fn members_that_break_the_rules_are_refused() {
                 },
                 dalsegno_format::ErrorKind::Refused
             );
+            // Without its checks as with them; and the same where the end cannot be used.
+            assert!(unverified(&path).contains(expected), "{form:?} {expected}");
+            let handle = std::fs::File::options().write(true).open(&path).unwrap();
+            handle.set_len(handle.metadata().unwrap().len() - 1).unwrap();
+            assert!(unverified(&path).contains(expected), "{form:?} {expected}");
         }
     }
 }
@@ -90,6 +111,9 @@ fn a_folder_whose_list_breaks_the_rules_is_refused() {
         forge(scratch.path(), Form::Folder, &[folder("files"), soft("files/a", "/etc")], |_| {});
     assert!(findings(&path).join("\n").contains("leaves its storage"));
     assert!(read_all(&path).is_err());
+    assert!(unverified(&path).contains("leaves its storage"));
+    std::fs::remove_file(path.join("backup_complete.json")).unwrap();
+    assert!(unverified(&path).contains("leaves its storage"));
     // A folder that has become a link is not followed.
     let path = archive_path(&scratch.path().join("second"), Form::Folder);
     std::fs::create_dir(scratch.path().join("second")).unwrap();
@@ -174,6 +198,52 @@ fn bombs_stay_in_their_frame() {
         }
         assert!(decoder.decode(&stored, MAX_FRAME + 1, &mut out).is_err());
         decoder.decode(&stored, MAX_FRAME, &mut out).unwrap();
+    }
+}
+
+/// A header that no other crate's tar writer would object to, in place of a member of the tree.
+#[test]
+fn paths_outside_and_devices_are_never_handed_out() {
+    let scratch = tempfile::tempdir().unwrap();
+    let samples = [folder("files"), file("files/victim", vec![7; 600]), file("files/w", vec![8])];
+    let path = write(scratch.path(), Form::Tar, &samples);
+    let good = std::fs::read(&path).unwrap();
+    let name = format!("{NAME}/files/victim\0");
+    let at = (0..good.len() / 512)
+        .map(|n| n * 512)
+        .rfind(|&at| good[at..].starts_with(name.as_bytes()))
+        .unwrap();
+    let lies: [fn(&mut [u8]); 4] = [
+        |head| head[..13].copy_from_slice(b"/etc/victim\0\0"),
+        |head| head[NAME.len()..NAME.len() + 13].copy_from_slice(b"/../../victim"),
+        |head| head[156] = b'3',
+        |head| head[156] = b'6',
+    ];
+    for lie in lies {
+        for cut in [0, 100] {
+            let mut bad = good.clone();
+            // The extended header with the time goes too: a plain header is one of its own.
+            lie(&mut bad[at..at + 512]);
+            bad[at + 148..at + 156].copy_from_slice(b"        ");
+            let sum: u32 = bad[at..at + 512].iter().map(|&b| u32::from(b)).sum();
+            bad[at + 148..at + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            bad.truncate(good.len() - cut);
+            std::fs::write(&path, &bad).unwrap();
+            let archive = crate::Archive::open_unverified(&path).unwrap();
+            let mut seen = Vec::new();
+            let report = quiet(|watch| {
+                archive.read(crate::Check::Unverified, 2, watch, &mut |member| {
+                    seen.push(member.entry.path.to_string());
+                    Ok(())
+                })
+            });
+            let told = report.unwrap().tolerated;
+            assert!(!told.is_empty());
+            // Where the index tells the places of the others, they still come.
+            let after = if cut == 0 { &["files/w", "restore.sh"][..] } else { &[] };
+            let expected = [&["backup_metadata.json", "files"][..], after].concat();
+            assert_eq!(seen, expected, "{told:?}");
+        }
     }
 }
 

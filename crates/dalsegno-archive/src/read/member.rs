@@ -42,7 +42,9 @@ impl<R: Read> Read for VerifiedFile<R> {
         let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
         if self.at == self.size {
             return match (self.hash.take(), self.expected) {
-                (Some(hash), Some(expected)) if Digest::from(hash.clone().finalize()) != expected => {
+                (Some(hash), Some(expected))
+                    if Digest::from(hash.clone().finalize()) != expected =>
+                {
                     Err(invalid(format!("`{}` has not its SHA-256: it is damaged", self.path)))
                 }
                 _ => Ok(0),

@@ -13,6 +13,7 @@ mod loose;
 mod member;
 mod salvage;
 mod sequential;
+mod stored_lists;
 mod tar_file;
 mod tar_walk;
 mod unverified;

@@ -35,8 +35,7 @@ pub(crate) enum Step {
 
 /// The members of a tar, header by header. Whoever takes one takes its data and padding from the
 /// stream before asking for the next.
-pub(crate) struct Members<'a> {
-    path: &'a Path,
+pub(crate) struct Members {
     pub(crate) stream: Sequential,
     top: String,
     order: Order,
@@ -45,16 +44,16 @@ pub(crate) struct Members<'a> {
     number: u64,
 }
 
-impl<'a> Members<'a> {
+impl Members {
     /// Opens the file and reads the header of its top folder.
-    pub(crate) fn open(path: &'a Path, form: Form) -> Result<Self, ArchiveError> {
+    pub(crate) fn open(path: &Path, form: Form) -> Result<Self, ArchiveError> {
         let (file, _) = open_file(path)?;
         let mut stream = Sequential::new(file, form).map_err(ArchiveError::io("read", path))?;
         let (top, _) = read_top(&mut stream).map_err(|error| {
             ArchiveError::damaged(path, "header of the top folder", error.to_string())
         })?;
         let order = Order::default();
-        Ok(Self { path, stream, top, order, closing: 0, number: 0 })
+        Ok(Self { stream, top, order, closing: 0, number: 0 })
     }
 
     /// The next member. The rules of a tree hold here as anywhere; breaking one is an error.
@@ -82,7 +81,11 @@ impl<'a> Members<'a> {
             }
             self.closing = place + 1;
             let listed = place == 0;
-            return Ok(if listed { Step::Listed(entry) } else { Step::Closing(CLOSING[place], entry) });
+            return Ok(if listed {
+                Step::Listed(entry)
+            } else {
+                Step::Closing(CLOSING[place], entry)
+            });
         }
         let allowed = match self.closing {
             0 => self.order.check(&entry),
@@ -242,7 +245,8 @@ pub(crate) fn walk(
                 if wrong.lost {
                     return Err(changed().into());
                 }
-                findings.add(path, Damage::new(format!("contents of {}", entry.path), wrong.what))?;
+                findings
+                    .add(path, Damage::new(format!("contents of {}", entry.path), wrong.what))?;
             }
         } else if let Some(visit) = visit.as_deref_mut() {
             let path = entry.path.clone();

@@ -103,7 +103,8 @@ impl Sequential {
                 return Ok(());
             }
             let file = reader.get_mut();
-            file.at = file.at.checked_add(count).filter(|&at| at <= self.length).ok_or_else(ends_here)?;
+            file.at =
+                file.at.checked_add(count).filter(|&at| at <= self.length).ok_or_else(ends_here)?;
             return Ok(());
         }
         let mut buffer = vec![0; 256 * 1024];

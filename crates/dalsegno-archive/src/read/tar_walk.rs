@@ -1,20 +1,18 @@
 //! One pass over a tar form, with every check.
 
+mod closing;
+
 use std::io;
 use std::sync::Arc;
 
-use dalsegno_format::{
-    Completion, Entry, EntryKind, Manifest, Sha256 as Digest, Timestamp, sha256_from_hex, tree,
-};
+use dalsegno_format::{Entry, EntryKind, Manifest, Sha256 as Digest, Timestamp, tree};
 
 use super::ahead::Stream;
-use super::archive::tar_lists;
 use super::entries::Lists;
 use super::gap::Gap;
+use super::stored_lists::tar_lists;
 use super::tar_file::{Offsets, TarFile};
-use super::walk::{
-    ContentCheck, Findings, Input, Mode, difference, expected_control, visit_file,
-};
+use super::walk::{ContentCheck, Findings, Input, Mode, difference, expected_control, visit_file};
 use super::{Member, MemberContent, ReadError, ReadReport, Visit, Watch};
 use crate::order::Order;
 use crate::tar::{BLOCK, HeadError, Parsed, data_len, padding, read_head};
@@ -36,7 +34,8 @@ struct Moving<'a, 'w> {
     lists: Option<Lists>,
     offsets: Offsets,
     order: Order,
-    mtime: Timestamp,
+    /// The top folder's, which the writer's own members share; `None` when it cannot be read.
+    mtime: Option<Timestamp>,
     report: ReadReport,
     bytes: u64,
     gap: Gap,
@@ -86,7 +85,7 @@ impl TarWalk<'_, '_> {
             lists,
             offsets,
             order: Order::default(),
-            mtime: Timestamp::default(),
+            mtime: None,
             report: ReadReport::default(),
             bytes: 0,
             gap: Gap::default(),
@@ -109,7 +108,7 @@ impl TarWalk<'_, '_> {
     fn members(&mut self, moving: &mut Moving<'_, '_>, members: u64) -> Result<(), ReadError> {
         let top = self.manifest.metadata.folder.clone();
         match read_head(&mut moving.stream, &top) {
-            Ok(Parsed::Top(mtime)) => moving.mtime = mtime,
+            Ok(Parsed::Top(mtime)) => moving.mtime = Some(mtime),
             Ok(Parsed::Member(_)) => {
                 self.find(Damage::new("header of the top folder", "it is missing"))?;
             }
@@ -270,23 +269,29 @@ impl TarWalk<'_, '_> {
                 return Ok(next);
             }
         };
-        let mut judged = &entry;
+        let (mut entry, mut judged) = (entry, None);
         if let Some((listed, _)) = &listed
             && let Some(what) = difference(&entry, listed)
         {
             self.find(Damage::new(format!("header of {shown}"), what))?;
-            if self.findings.mode == Mode::Collect {
-                judged = listed;
+            match (self.findings.mode, reconciled(&entry, listed)) {
+                (Mode::Tolerate, Some(right)) => entry = right,
+                (Mode::Tolerate, None) => {
+                    moving.report.members += 1;
+                    self.without_header(moving, listed.clone())?;
+                    return Ok(Self::skip(moving, place.1));
+                }
+                _ => judged = Some(listed),
             }
         }
         let ours = entry.path.as_bytes() == tree::RESTORE_SH.as_bytes();
         let allowed = if ours {
-            let expected =
-                Entry { mode: 0o700, ..expected_control(tree::RESTORE_SH, &entry, moving.mtime) };
+            let expected = expected_control(tree::RESTORE_SH, &entry, moving.mtime);
+            let expected = Entry { mode: 0o700, ..expected };
             let right = entry == expected;
             right.then_some(()).ok_or("its header is not the one a writer gives it")
         } else {
-            moving.order.check(judged)
+            moving.order.check(judged.unwrap_or(&entry))
         };
         if let Err(reason) = allowed {
             if moving.gap.any() && self.findings.tolerates() {
@@ -300,7 +305,7 @@ impl TarWalk<'_, '_> {
                 self.findings.refuse(&path, &entry, reason)?;
             }
         }
-        if moving.report.members == 0 && entry.mtime != moving.mtime {
+        if moving.report.members == 0 && moving.mtime.is_some_and(|mtime| entry.mtime != mtime) {
             self.find(Damage::new("header of the top folder", "its time has changed"))?;
         }
         let digest = listed.and_then(|(_, digest)| digest);
@@ -332,85 +337,6 @@ impl TarWalk<'_, '_> {
     fn skip(moving: &mut Moving<'_, '_>, next: u64) -> Next {
         let gone_on = moving.stream.offset <= next && moving.stream.skip_to(next).is_ok();
         if gone_on { Next::GoOn } else { Next::Stop }
-    }
-
-    fn unlisted(
-        &mut self,
-        moving: &mut Moving<'_, '_>,
-        top: &str,
-        name: &str,
-        place: (u64, u64),
-    ) -> Result<Next, ReadError> {
-        let entry = match self.head(moving, top, name, place)? {
-            Ok(entry) => entry,
-            Err(next) => return Ok(next),
-        };
-        if let Some(what) = difference(&entry, &expected_control(name, &entry, moving.mtime)) {
-            let what = what.replace("entries.tsv says", "it should be");
-            self.find(Damage::new(format!("header of {name}"), what))?;
-        }
-        let digests = &self.manifest.completion.digests;
-        let digest = match name {
-            tree::ENTRIES => {
-                let listed = moving.lists.as_mut().map(Lists::end);
-                if let Some(Err(damage)) = listed {
-                    self.find(damage)?;
-                } else if let Some(Ok(listed)) = listed
-                    && sha256_from_hex(digests.entries.as_bytes()) != Some(listed)
-                {
-                    let what = "its line for entries.tsv is not what the completion record says";
-                    self.find(Damage::new(tree::CHECKSUMS, what))?;
-                }
-                sha256_from_hex(digests.entries.as_bytes())
-            }
-            tree::CHECKSUMS => sha256_from_hex(digests.checksums.as_bytes()),
-            _ => return self.completion(moving, &entry, place.1),
-        };
-        let visit = self.visit.take();
-        let next = self.content(moving, &entry, digest.as_ref(), place.1);
-        self.visit = visit;
-        next
-    }
-
-    /// Whatever the member says must be what the index says.
-    fn completion(
-        &mut self,
-        moving: &mut Moving<'_, '_>,
-        entry: &Entry,
-        next: u64,
-    ) -> Result<Next, ReadError> {
-        let expected = self.manifest.completion.to_json();
-        let mut found = Vec::new();
-        let length = data_len(&entry.kind);
-        if length <= 16 << 20 {
-            found.resize(usize::try_from(length).unwrap_or(0), 0);
-            let filled = crate::tar::Source::fill(&mut moving.stream, &mut found);
-            if let Err(error) = filled {
-                let damage = self.broken(&moving.stream, entry, &error)?;
-                self.find(damage)?;
-                return Ok(Next::Stop);
-            }
-        }
-        let same = found == expected
-            || Completion::from_json(&found).is_ok_and(|it| it == self.manifest.completion);
-        if !same {
-            let what = "it is not the completion record in the index";
-            self.find(Damage::new(format!("contents of {}", entry.path), what))?;
-        }
-        moving.report.members += 1;
-        self.padding(moving, entry, next)
-    }
-
-    fn broken(
-        &self,
-        stream: &Stream<'_, '_>,
-        entry: &Entry,
-        error: &io::Error,
-    ) -> Result<Damage, ArchiveError> {
-        if stream.cancelled {
-            return Err(ArchiveError::Cancelled);
-        }
-        Ok(Damage::new(format!("contents of {}", entry.path), error.to_string()))
     }
 
     fn content(
@@ -475,45 +401,16 @@ impl TarWalk<'_, '_> {
         }
         Ok(Next::GoOn)
     }
+}
 
-    /// The head of the index, which ends the frames of the frame table.
-    fn index(&mut self, moving: &mut Moving<'_, '_>, top: &str, at: u64) -> Result<(), ReadError> {
-        let trailer = &self.tar.trailer;
-        let Ok(entry) = self.head(moving, top, tree::INDEX, (at, at))? else { return Ok(()) };
-        let expected = expected_control(tree::INDEX, &entry, moving.mtime);
-        if let Some(what) = difference(&entry, &expected) {
-            let what = what.replace("entries.tsv says", "it should be");
-            self.find(Damage::new(format!("header of {}", tree::INDEX), what))?;
-        }
-        let size = entry.size().unwrap_or(0);
-        let end = moving.stream.offset.checked_add(size);
-        let right = end.and_then(|end| end.checked_add(2 * BLOCK as u64)) == Some(trailer.tar_len);
-        let frames_end = self.tar.tables().map_or(0, |tables| tables.frames.ends().1);
-        if !right || moving.stream.offset != frames_end {
-            let what = "it has not the size the trailer says";
-            self.find(Damage::new(format!("header of {}", tree::INDEX), what))?;
-        }
-        self.closing()
+/// What a member is when its header can be read and does not say what the list says, whose digest
+/// is right; `None` when they do not agree on how its data lie in the tar.
+fn reconciled(found: &Entry, listed: &Entry) -> Option<Entry> {
+    let holes = |entry: &Entry| matches!(entry.kind, EntryKind::File { extents: Some(_), .. });
+    if found.size() != listed.size() || holes(found) != holes(listed) {
+        return None;
     }
-
-    /// What follows the root of the index is zero.
-    fn closing(&mut self) -> Result<(), ReadError> {
-        use std::os::unix::fs::FileExt as _;
-        let trailer = &self.tar.trailer;
-        let subject = "end of the tar";
-        let bytes = if trailer.form == dalsegno_format::Form::Tar {
-            let end = trailer.closing.offset.div_ceil(BLOCK as u64) * BLOCK as u64;
-            let mut bytes = vec![0; usize::try_from(end - trailer.closing.offset).unwrap_or(0)];
-            let read = self.tar.file.read_exact_at(&mut bytes, trailer.closing.offset);
-            read.map(|()| bytes).map_err(|error| Damage::new(subject, error.to_string()))
-        } else {
-            self.tar.region(&trailer.closing, subject)
-        };
-        match bytes {
-            Ok(bytes) if bytes.iter().all(|&b| b == 0) => {}
-            Ok(_) => self.find(Damage::new(subject, "its padding is not zero"))?,
-            Err(damage) => self.find(damage)?,
-        }
-        Ok(())
-    }
+    let file = found.size().is_some();
+    let kind = if file { found.kind.clone() } else { listed.kind.clone() };
+    Some(Entry { kind, ..listed.clone() })
 }

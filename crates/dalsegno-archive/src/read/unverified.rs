@@ -9,12 +9,10 @@ use dalsegno_format::{
     tree,
 };
 
-use super::archive::{
-    Archive, Body, damaged, folder_file, folder_lists, is_folder, manifest_from, open_folder,
-    tar_lists,
-};
+use super::archive::{Archive, Body, damaged, folder_file, is_folder, manifest_from, open_folder};
 use super::loose::Survey;
 use super::salvage::Salvaged;
+use super::stored_lists::{folder_lists, tar_lists};
 use super::tar_file::{TarFile, form_at};
 use super::{folder_survey, salvage};
 use crate::{ArchiveError, Damage};
@@ -27,7 +25,9 @@ fn open_as_tar(path: &Path) -> Result<Archive, ArchiveError> {
     let (manifest, error) = match sound_end(path) {
         Ok((tar, manifest, None)) => {
             let stored_bytes = tar.trailer.file_len;
-            return Ok(Archive::assembled(path, manifest, stored_bytes, Body::Tar(tar)).unverified());
+            return Ok(
+                Archive::assembled(path, manifest, stored_bytes, Body::Tar(tar)).unverified()
+            );
         }
         Ok((_, manifest, Some(damage))) => (Some(manifest), damaged(path, damage)),
         Err(error @ (ArchiveError::Damaged { .. } | ArchiveError::NoCompletion { .. })) => {
@@ -61,9 +61,7 @@ fn open_as_tar(path: &Path) -> Result<Archive, ArchiveError> {
 
 /// The archive and its manifest, when trailer and manifest are sound, and what is wrong with the
 /// rest of its index or with its lists.
-fn sound_end(
-    path: &Path,
-) -> Result<(Arc<TarFile>, Manifest, Option<Damage>), ArchiveError> {
+fn sound_end(path: &Path) -> Result<(Arc<TarFile>, Manifest, Option<Damage>), ArchiveError> {
     let (tar, _) = TarFile::open(path)?;
     let bytes = tar.manifest_bytes().map_err(|damage| damaged(path, damage))?;
     let manifest = manifest_from(path, "manifest in the index", &bytes)?;
@@ -131,8 +129,9 @@ fn open_as_folder(path: &Path) -> Result<Archive, ArchiveError> {
                 let length = complete.map_or(0, |bytes| bytes.len() as u64);
                 let stored = record.bytes.saturating_add(length);
                 let manifest = Manifest { metadata, completion: record };
-                return Ok(Archive::assembled(path, manifest, stored, Body::Folder(None))
-                    .unverified());
+                return Ok(
+                    Archive::assembled(path, manifest, stored, Body::Folder(None)).unverified()
+                );
             }
             Err(ArchiveError::Damaged { damage, .. }) => (Some(record), damage),
             Err(error) => return Err(error),
@@ -152,11 +151,7 @@ fn open_as_folder(path: &Path) -> Result<Archive, ArchiveError> {
 }
 
 /// A manifest whose second half says what is there, and that it is not all.
-fn synthesized(
-    path: &Path,
-    metadata: Metadata,
-    survey: &Survey,
-) -> Result<Manifest, ArchiveError> {
+fn synthesized(path: &Path, metadata: Metadata, survey: &Survey) -> Result<Manifest, ArchiveError> {
     let zero = || "0".repeat(64);
     let mut completion = Completion {
         format: FORMAT_VERSION,

@@ -115,9 +115,11 @@ pub(crate) fn difference(found: &Entry, listed: &Entry) -> Option<String> {
         .then(|| format!("its time is {}, entries.tsv says {}", found.mtime, listed.mtime))
 }
 
-/// What the entry of one of the writer's own members must be, given its size.
-pub(crate) fn expected_control(name: &str, found: &Entry, mtime: Timestamp) -> Entry {
+/// What the entry of one of the writer's own members must be, given its size, and its time when
+/// nothing else tells that.
+pub(crate) fn expected_control(name: &str, found: &Entry, mtime: Option<Timestamp>) -> Entry {
     let size = found.size().unwrap_or(0);
+    let mtime = mtime.unwrap_or(found.mtime);
     control(name, EntryKind::File { size, extents: None }, 0o600, mtime)
 }
 

@@ -24,6 +24,7 @@ pub(super) fn contents(
     let path =
         args.path.as_deref().map(|p| tree_path(std::ffi::OsStr::new(p).as_bytes())).transpose()?;
     let json = invocation.face.json();
+    let mut heard = true;
     let shown = dalsegno_engine::contents(&source, path.as_ref(), &mut |entry, sha256| {
         if json {
             let line = json!({
@@ -36,9 +37,9 @@ pub(super) fn contents(
                 "mtime": entry.mtime.to_string(),
                 "sha256": sha256.map(|digest| hex(&digest)),
             });
-            say(&format!("{line}\n"));
+            heard = heard && say(&format!("{line}\n"));
         } else {
-            say(&line(&entry));
+            heard = heard && say(&line(&entry));
         }
     })?;
     if json {

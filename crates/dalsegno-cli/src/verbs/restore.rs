@@ -67,6 +67,9 @@ pub(super) fn restore(invocation: &Invocation, args: RestoreArgs) -> Result<Exit
         duration(took),
         duration(site.project.started_in)
     );
+    if invocation.face.quiet && !report.is_complete() && !invocation.face.json() {
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+    }
     invocation.face.report("restore", value, &text);
     Ok(finished(report.is_complete()))
 }

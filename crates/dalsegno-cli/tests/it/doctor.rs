@@ -85,8 +85,6 @@ fn folders_that_may_not_be_written() {
     out| warning  the folder of database default, `[SITE]`, may not be written by this user: restores are refused
     out|          hint: Restore as the site's user or as root.
     out| ok       storage default: `[SITE]/media`
-    out| warning  the folder that holds storage default, `[SITE]`, may not be written by this user: restores are refused
-    out|          hint: Restore as the site's user or as root.
     out| error    BACKUP_DIR: `[SITE]/backups` may not be written by this user
     out|          hint: Set BACKUP_DIR to a folder this user may write.
     out| error    BACKUP_ROOT: `[SITE]/backups_data` may not be written by this user

@@ -14,6 +14,7 @@ mod migrations;
 mod odd_settings;
 mod partial;
 mod question;
+mod recovery;
 mod report;
 mod restore;
 mod restore_script;

@@ -25,6 +25,8 @@ fn rows_and_files_are_as_they_were() {
     out|   The old data are kept: `dalsegno rollback [ID]` puts them back, `dalsegno discard [ID]` drops them.
     out|   in [DURATION] (start-up of the project [DURATION])
     err| backing up database default ([SIZE])
+    err| backing up fixtures books
+    err| backing up fixtures dir-1
     err| backing up storage default ([SIZE])
     err| backing up storage invoices ([SIZE])
     err| making it durable

@@ -93,7 +93,7 @@ fn damage_is_named() {
     assert_snapshot!(run(&site, &["-q", "restore", text(&folder), "--force"]), @r#"
     exit 20
     err| error: `[SITE]/backups/f` is damaged: contents of files/picture.jpg: it has not the SHA-256 in checksums.sha256
-    err| hint: Run verify for the whole list of what is wrong, and take another copy.
+    err| hint: Use another backup, or skip the check with `--no-backup-check`; `verify` lists everything that is wrong.
     "#);
 }
 

@@ -76,6 +76,11 @@ impl Staged {
         self.size
     }
 
+    /// Digest of its content: what [`super::Switched::content`] will be.
+    pub fn content(&self) -> &str {
+        &self.image.content
+    }
+
     /// The copy. Whoever changes it calls [`Staged::changed`] afterwards.
     pub fn path(&self) -> &Path {
         &self.image.path

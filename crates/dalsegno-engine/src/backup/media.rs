@@ -9,7 +9,7 @@ use dalsegno_media::{CaptureOptions, Found, LargeFile, MediaError, Rule, Selecti
 
 use super::capture::Capturing;
 use super::references::ReferenceCheck;
-use super::request::ScopedMedia;
+use super::request::{ScopedMedia, identity};
 use crate::{EngineError, Run, workers};
 
 /// How often a large file that changes while it is read is read.
@@ -81,17 +81,17 @@ impl<'a> FolderCapture<'a> {
         mut references: Option<&mut ReferenceCheck>,
     ) -> Result<(), EngineError> {
         work.run.progress.stage(&format!("backing up {}", self.label), total);
-        let options = CaptureOptions {
-            workers: workers(),
-            skip: self.skip.to_vec(),
-            ..CaptureOptions::default()
-        };
-        let failed = || EngineError::media(self.label.trim_start_matches("storage "));
+        let mut skip = self.skip.to_vec();
+        // Made after the scope was drawn up, when this is the first backup.
+        skip.extend(identity(work.output.folder()));
+        let options = CaptureOptions { workers: workers(), skip, ..CaptureOptions::default() };
+        let alias = self.label.trim_start_matches("storage ").to_owned();
+        let failed = || EngineError::media(&alias);
         let found = dalsegno_media::capture(self.location, &self.folder, self.selection, options)
             .map_err(failed())?;
         for found in found {
             work.run.check_cancelled()?;
-            let found = found.map_err(EngineError::media(&self.label))?;
+            let found = found.map_err(failed())?;
             if let Some(path) = self.take(work, found)?
                 && let Some(references) = references.as_deref_mut()
             {

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use dalsegno_format::{Form, Manifest, Outcome};
 
+use crate::lock::Lock;
 use crate::{EngineError, Run, Site};
 
 pub(crate) use database::{BUSY_TIMEOUT, RunWatch};
@@ -42,8 +43,19 @@ impl BackupReport {
     }
 }
 
-/// Backs up the site. Nothing is left behind when it fails.
+/// Backs up the site. Nothing is left behind when it fails. Refused while a restore is under way:
+/// it would capture the rows of one state and the files of another.
 pub fn backup(
+    site: &Site,
+    request: &BackupRequest,
+    run: Run<'_>,
+) -> Result<BackupReport, EngineError> {
+    let _lock = Lock::share(&site.settings().root)?;
+    backup_under_lock(site, request, run)
+}
+
+/// The same for a caller who holds the lock.
+pub(crate) fn backup_under_lock(
     site: &Site,
     request: &BackupRequest,
     run: Run<'_>,
@@ -51,5 +63,5 @@ pub fn backup(
     let scope = request::scope(site, request)?;
     let output = output::Output::reserve(site, request, &scope, run)?;
     let captured = capture::capture(site, &scope, &output, run)?;
-    output.publish(captured)
+    output.publish(captured, run)
 }

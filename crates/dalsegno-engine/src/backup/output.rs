@@ -1,7 +1,7 @@
 //! Where a backup is built and published.
 
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use dalsegno_archive::{Written, sidecar};
@@ -27,6 +27,7 @@ pub(crate) struct Output {
     store: LocalFolder,
     object: ObjectName,
     staged: Staged,
+    _claim: Option<Claim>,
 }
 
 impl Output {
@@ -47,7 +48,7 @@ impl Output {
             return Err(EngineError::OutputNotWritable { path: folder });
         }
         let begun = run.local_now(site.time_zone());
-        let (stem, object) = name(&store, request, scope.form, &begun)?;
+        let (stem, object, claim) = name(&store, &folder, request, scope.form, &begun)?;
         let staged = store.stage(&object);
         Ok(Self {
             id: run.new_id(),
@@ -59,6 +60,7 @@ impl Output {
             store,
             object,
             staged,
+            _claim: claim,
         })
     }
 
@@ -73,7 +75,11 @@ impl Output {
     }
 
     /// Gives the finished archive its name; then writes the sidecar, which can be rebuilt.
-    pub(crate) fn publish(self, written: Written) -> Result<BackupReport, EngineError> {
+    pub(crate) fn publish(
+        self,
+        written: Written,
+        run: Run<'_>,
+    ) -> Result<BackupReport, EngineError> {
         if self.form == Form::Folder {
             self.private_folder()?;
         }
@@ -81,9 +87,13 @@ impl Output {
         if self.form != Form::Folder {
             let beside = sidecar::path(Path::new(self.object.as_str()));
             let beside = ObjectName::new(beside.to_string_lossy())?;
-            // One without its archive is nobody's: a crash while deleting left it.
-            self.store.delete(&beside)?;
-            self.store.put(&beside, &mut written.manifest_bytes.as_slice())?;
+            // One without its archive is nobody's: a crash while deleting left it. A sidecar that
+            // cannot be written is missed by nobody but `list`, which reads the archive then.
+            let mut bytes = written.manifest_bytes.as_slice();
+            let put = self.store.delete(&beside).and_then(|()| self.store.put(&beside, &mut bytes));
+            if let Err(error) = put {
+                run.progress.warn(&format!("the sidecar was not written: {error}"));
+            }
         }
         Ok(BackupReport {
             path,
@@ -116,12 +126,35 @@ fn not_writable(error: StoreError, folder: &Path) -> EngineError {
     }
 }
 
+/// A name taken while the backup of it is being made: two may begin in the same second.
+#[derive(Debug)]
+struct Claim(PathBuf);
+
+impl Claim {
+    /// Takes a name, unless somebody else has.
+    fn take(folder: &Path, stem: &str) -> Result<Option<Self>, EngineError> {
+        let path = folder.join(format!(".{stem}.claim.partial"));
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(None),
+            Err(e) => Err(not_writable(StoreError::io("create", &path, e), folder)),
+            Ok(_) => Ok(Some(Self(path))),
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 fn name(
     store: &LocalFolder,
+    folder: &Path,
     request: &BackupRequest,
     form: Form,
     begun: &Zoned,
-) -> Result<(String, ObjectName), EngineError> {
+) -> Result<(String, ObjectName, Option<Claim>), EngineError> {
     let object = |stem: &str, form: Form| ObjectName::new(format!("{stem}{}", form.extension()));
     if let Some(wanted) = &request.filename {
         let ending = form.extension();
@@ -139,17 +172,18 @@ fn name(
         if store.contains(&object) {
             return Err(StoreError::Exists { path: store.path(&object) }.into());
         }
-        return Ok((stem.to_owned(), object));
+        return Ok((stem.to_owned(), object, None));
     }
     for attempt in 1.. {
         let stem = backup_name(begun.datetime(), attempt);
+        let Some(claim) = Claim::take(folder, &stem)? else { continue };
         let mut taken = false;
         for form in Form::ALL {
             taken |= store.contains(&object(&stem, form)?);
         }
         if !taken {
             let object = object(&stem, form)?;
-            return Ok((stem, object));
+            return Ok((stem, object, Some(claim)));
         }
     }
     unreachable!("there are more numbers than backups of one second")

@@ -266,7 +266,7 @@ fn add_media(site: &Site, scope: &mut Scope) -> Result<(), EngineError> {
 }
 
 /// Device and inode of a folder that exists.
-fn identity(folder: &std::path::Path) -> Option<(u64, u64)> {
+pub(super) fn identity(folder: &std::path::Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     folder.metadata().ok().map(|m| (m.dev(), m.ino()))
 }

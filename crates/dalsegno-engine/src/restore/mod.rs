@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use dalsegno_format::BackupId;
 
-use crate::backup::{BackupRequest, backup};
+use crate::backup::{BackupRequest, backup_under_lock};
 use crate::find::PRE_RESTORE_TAG;
 use crate::lock::Lock;
 use crate::{BackupReport, EngineError, Run, Site};
@@ -58,7 +58,15 @@ pub fn restore(
 ) -> Result<RestoreReport, EngineError> {
     let root = &site.settings().root;
     let _lock = Lock::take(root, "restore", run)?;
-    recover::recover(site, None, run)?;
+    let lives = plan.lives();
+    let fresh;
+    let plan = if recover::recover(site, None, &lives, run)? {
+        // What the plan saw of the site is not so any more.
+        fresh = plan_restore(site, &plan.request, run)?;
+        &fresh
+    } else {
+        plan
+    };
     let pre_backup = pre_backup(site, plan, run)?;
     let pre_path = pre_backup.as_ref().map(|report| report.path.clone());
     let mut record = record::RestoreRecord::begin(site, plan, pre_path.clone(), run)?;
@@ -99,7 +107,8 @@ fn pre_backup(
         .map(|d| d.target.alias.clone())
         .collect();
     let media = plan.storages.iter().any(|s| s.live.location.is_dir() && !s.elsewhere);
-    if databases.is_empty() && !media {
+    let include_fixtures = !plan.fixtures.is_empty();
+    if databases.is_empty() && !media && !include_fixtures {
         return Ok(None);
     }
     let request = BackupRequest {
@@ -108,11 +117,12 @@ fn pre_backup(
         skip_media: !media,
         skip_database: databases.is_empty(),
         databases,
+        include_fixtures,
         description: format!("Before restore {} of {}", plan.id, plan.manifest.metadata.name),
         tags: vec![PRE_RESTORE_TAG.to_owned()],
         ..BackupRequest::default()
     };
-    match backup(site, &request, run) {
+    match backup_under_lock(site, &request, run) {
         Ok(report) => Ok(Some(report)),
         Err(EngineError::Cancelled) => Err(EngineError::Cancelled),
         Err(error) => Err(EngineError::PreBackup(Box::new(error))),

@@ -95,6 +95,14 @@ pub struct FixturePlan {
     pub folder: PathBuf,
 }
 
+impl RestorePlan {
+    /// What the restore will replace.
+    pub(crate) fn lives(&self) -> Vec<PathBuf> {
+        let databases = self.databases.iter().map(|d| d.target.path.clone());
+        databases.chain(self.storages.iter().map(|s| s.live.location.clone())).collect()
+    }
+}
+
 /// Plans a restore: reads the manifest and compares it with the live project. With `dry_run` the
 /// whole backup is verified too; otherwise staging does that.
 pub fn plan_restore(
@@ -177,10 +185,8 @@ fn other_project(
     request: &RestoreRequest,
 ) -> Result<Option<String>, EngineError> {
     let (theirs, ours) = (&manifest.metadata.project, site.identity());
-    let same = match (&theirs.settings_module, &ours.settings_module) {
-        (Some(theirs), Some(ours)) if theirs == ours => true,
-        _ => theirs.name == ours.name,
-    };
+    let modules = theirs.settings_module.as_ref().zip(ours.settings_module.as_ref());
+    let same = theirs.name == ours.name && modules.is_none_or(|(theirs, ours)| theirs == ours);
     if same {
         return Ok(None);
     }
@@ -484,7 +490,8 @@ fn require_space(plan: &RestorePlan) -> Result<(), EngineError> {
         add(&database.target.path, database.bytes + live + live.max(database.bytes));
     }
     for storage in &plan.storages {
-        add(&storage.live.location, storage.bytes);
+        let place = staging_folder(storage)?;
+        add(&place.join("staged"), storage.bytes);
     }
     for (folder, bytes) in needed.into_values() {
         match free_space(&folder) {
@@ -503,26 +510,33 @@ fn require_space(plan: &RestorePlan) -> Result<(), EngineError> {
 
 /// Whether this user may write where the restore will.
 fn require_rights(plan: &RestorePlan) -> Result<(), EngineError> {
-    let places = plan
-        .databases
-        .iter()
-        .map(|d| (&d.target.path, format!("the folder of database {}", d.target.alias)))
-        .chain(
-            plan.storages
-                .iter()
-                .map(|s| (&s.live.location, format!("the folder of storage {}", s.alias))),
-        );
-    for (path, what) in places {
-        let folder = path.ancestors().skip(1).find(|p| p.is_dir());
-        if let Some(folder) = folder
-            && rustix::fs::access(
-                folder,
-                rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
-            )
-            .is_err()
-        {
+    for database in &plan.databases {
+        let folder = database.target.path.ancestors().skip(1).find(|p| p.is_dir());
+        if let Some(folder) = folder.filter(|folder| !may_write(folder)) {
+            let what = format!("the folder of database {}", database.target.alias);
             return Err(EngineError::NotWritable { path: folder.to_owned(), what });
         }
     }
+    for storage in &plan.storages {
+        let folder = staging_folder(storage)?;
+        let live = &storage.live.location;
+        // Where the folder above cannot be written, the copy is staged inside.
+        if !may_write(&folder) && !(live.is_dir() && may_write(live)) {
+            let what = format!("the folder of storage {}", storage.alias);
+            return Err(EngineError::NotWritable { path: folder, what });
+        }
+    }
     Ok(())
+}
+
+fn may_write(folder: &Path) -> bool {
+    let rights = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::access(folder, rights).is_ok()
+}
+
+/// The folder whose file system takes a storage's staged copy.
+fn staging_folder(storage: &StoragePlan) -> Result<PathBuf, EngineError> {
+    let target = dalsegno_media::Target::new(&storage.live.location, "plan")
+        .map_err(EngineError::media(&storage.alias))?;
+    Ok(target.staging_filesystem().to_owned())
 }

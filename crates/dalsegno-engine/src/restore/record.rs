@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use dalsegno_database::sqlite;
 use dalsegno_format::BackupId;
@@ -14,6 +14,7 @@ use dalsegno_store::{Owner, create_folders, sync_folder};
 use serde::{Deserialize, Serialize};
 
 use super::plan::RestorePlan;
+use crate::backup::fixture_folders;
 use crate::run::rfc3339;
 use crate::{EngineError, Run, Site};
 
@@ -109,9 +110,9 @@ pub struct DatabaseStep {
     pub live: PathBuf,
     /// Whether there was one before the restore.
     pub existed: bool,
-    /// Whether its switch was begun: written before the first change.
+    /// Digest of the staged database, once its switch was begun: written before the first change.
     #[serde(default)]
-    pub begun: bool,
+    pub begun: Option<String>,
     /// What the switch did; `None` before it and after a rollback.
     pub switched: Option<sqlite::Switched>,
     /// What a forced rollback found and kept.
@@ -153,6 +154,13 @@ impl FixtureStep {
     /// Whether the file is not what the restore wrote. One that is gone is.
     pub(super) fn is_changed(&self) -> Result<bool, EngineError> {
         Ok(self.live.is_file() && sha256_of(&self.live)? != self.sha256)
+    }
+
+    /// Whether the live file is still the old one, under its first name.
+    pub(super) fn is_kept_itself(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let id = |path: &Path| path.symlink_metadata().map(|m| (m.dev(), m.ino())).ok();
+        self.kept.as_deref().is_some_and(|kept| id(kept).is_some() && id(kept) == id(&self.live))
     }
 
     /// Where a rollback keeps what was written since.
@@ -204,7 +212,7 @@ impl RestoreRecord {
                     alias: d.target.alias.clone(),
                     live: d.target.path.clone(),
                     existed: d.exists,
-                    begun: false,
+                    begun: None,
                     switched: None,
                     present: None,
                 })
@@ -244,6 +252,61 @@ impl RestoreRecord {
         self.state == State::Switching && self.fixtures_done && steps.all(|switched| switched)
     }
 
+    /// Whether nothing is left to be brought to an end.
+    pub(super) fn is_over(&self) -> bool {
+        use State::{Discarded, Failed, RolledBack, Switched};
+        matches!(self.state, Switched | Failed | RolledBack | Discarded)
+    }
+
+    /// Refuses a record that names other places than the site's own, or kept data that are not beside
+    /// what they were kept from: the folder of records may be written by the site's user, and root
+    /// must not be led elsewhere by one. Restores to new places are whoever's wrote the record.
+    pub(super) fn check_places(&self, site: &Site) -> Result<(), EngineError> {
+        use std::os::unix::fs::MetadataExt;
+        let wrong = |place: &Path| {
+            Err(EngineError::RecordPlaces { path: self.path.clone(), place: place.to_owned() })
+        };
+        let owner = self.path.symlink_metadata().map_or(u32::MAX, |m| m.uid());
+        if owner != rustix::process::geteuid().as_raw() {
+            let known = site.places();
+            if let Some(other) = self.lives().into_iter().find(|live| !known.contains(live)) {
+                return wrong(&other);
+            }
+        }
+        let short = self.id.short();
+        let id = self.id.to_string();
+        let folders: Vec<PathBuf> =
+            fixture_folders(site).into_iter().map(|(_, folder)| folder).collect();
+        for step in &self.fixtures {
+            let plain = step.live.components().all(|c| !matches!(c, Component::ParentDir));
+            if !plain || !folders.iter().any(|folder| step.live.starts_with(folder)) {
+                return wrong(&step.live);
+            }
+        }
+        let fixtures = self.fixtures.iter().filter_map(|step| step.kept.as_deref());
+        for path in fixtures.chain(self.present_fixtures.iter().map(PathBuf::as_path)) {
+            let inside = folders.iter().any(|folder| path.starts_with(folder));
+            if !inside || !is_kept_name(path, &short) {
+                return wrong(path);
+            }
+        }
+        for step in &self.storages {
+            let kept = step.switched.as_ref().and_then(|s| s.kept.as_deref());
+            for path in kept.into_iter().chain(step.present.as_deref()) {
+                if !is_kept_name(path, &id) {
+                    return wrong(path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the restore replaced, or was to.
+    pub(super) fn lives(&self) -> Vec<PathBuf> {
+        let databases = self.databases.iter().map(|d| d.live.clone());
+        databases.chain(self.storages.iter().map(|s| s.live.clone())).collect()
+    }
+
     /// The old data that lie beside the live: what a discard would drop.
     pub fn keeps(&self) -> Vec<PathBuf> {
         let databases = self.databases.iter().flat_map(|d| {
@@ -264,10 +327,11 @@ impl RestoreRecord {
         let aside = self.path.with_extension("json.new");
         let failed = |e| EngineError::io("write the record", &self.path, e);
         let json = serde_json::to_vec_pretty(self).expect("records have string keys only");
+        // The folder is the site's, and root may be writing: nothing that lies there is followed.
+        super::undo::remove_if_there(&aside).map_err(failed)?;
         let mut file = OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(0o600)
             .open(&aside)
             .map_err(failed)?;
@@ -296,6 +360,13 @@ impl RestoreRecord {
 
 fn folder(site: &Site) -> PathBuf {
     site.settings().root.join("restores")
+}
+
+/// Whether a path has a name that a restore of this id gives, and goes up nowhere.
+fn is_kept_name(path: &Path, id: &str) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let plain = path.components().all(|c| !matches!(c, Component::ParentDir));
+    plain && name.starts_with('.') && name.contains(&format!("dalsegno-{id}."))
 }
 
 /// All restores of a site, newest first. A record that cannot be read is none: it must not stand in

@@ -18,21 +18,33 @@ use crate::{EngineError, Run, Site};
 /// holds the lock, so that an unfinished record is a dead one.
 ///
 /// Where undoing would take away what was written since, only the restore in `forced` is undone;
-/// any other stops the verb that came across it.
+/// any other stops the verb that came across it. So does one that cannot be brought to an end, when
+/// it is about any of `targets`. Returns whether there was any.
 pub(super) fn recover(
     site: &Site,
     forced: Option<BackupId>,
+    targets: &[PathBuf],
     run: Run<'_>,
-) -> Result<(), EngineError> {
+) -> Result<bool, EngineError> {
+    let mut any = false;
     for mut record in restores(site)? {
         if !record.is_of(site) {
             continue;
         }
-        let (done, present) = match bring_to_end(&mut record, forced, run) {
+        let ended = match record.is_over() {
+            true => continue,
+            false => {
+                record.check_places(site).and_then(|()| bring_to_end(&mut record, forced, run))
+            }
+        };
+        let (done, present) = match ended {
             Ok(Some(done)) => done,
             Ok(None) => continue,
             Err(error @ EngineError::Interrupted { .. }) => return Err(error),
             Err(error) if forced == Some(record.id) => return Err(error),
+            Err(error) if record.lives().iter().any(|live| targets.contains(live)) => {
+                return Err(error);
+            }
             // Its folder may be gone for good: it must not keep others from being restored.
             Err(error) => {
                 let id = record.id;
@@ -45,8 +57,9 @@ pub(super) fn recover(
             text.push_str(&format!("; what was there until now is kept in {}", path.display()));
         }
         run.progress.warn(&text);
+        any = true;
     }
-    Ok(())
+    Ok(any)
 }
 
 type Ended = (&'static str, Vec<PathBuf>);
@@ -105,15 +118,15 @@ pub(super) fn sweep(record: &mut RestoreRecord) -> Result<(), EngineError> {
 fn find_steps(record: &mut RestoreRecord, resolution: Resolution) -> Result<(), EngineError> {
     let id = record.id.to_string();
     for step in &mut record.databases {
-        find_database(step, &id)?;
+        settle_database(step, &id)?;
     }
     for step in &mut record.storages {
-        find_storage(step, &id, resolution)?;
+        settle_storage(step, &id, resolution)?;
     }
     record.write()
 }
 
-fn find_database(step: &mut DatabaseStep, id: &str) -> Result<(), EngineError> {
+pub(super) fn settle_database(step: &mut DatabaseStep, id: &str) -> Result<(), EngineError> {
     if let Some(switched) = &step.switched {
         // The kept copy goes last in a rollback: without it the old database is back.
         if switched.kept.as_ref().is_some_and(|kept| kept.symlink_metadata().is_err()) {
@@ -125,24 +138,27 @@ fn find_database(step: &mut DatabaseStep, id: &str) -> Result<(), EngineError> {
     let target = sqlite::Target::new(&step.live, id).map_err(failed())?;
     match target.recover(BUSY_TIMEOUT).map_err(failed())? {
         sqlite::Recovered::Switched(switched) => step.switched = Some(*switched),
-        // The staged copy is gone, and there was no other way for it to go than by its rename.
-        sqlite::Recovered::Nothing if step.begun && !step.existed && step.live.exists() => {
-            step.switched = Some(sqlite::Switched {
+        sqlite::Recovered::Nothing if !step.existed && step.live.exists() => {
+            let Some(content) = step.begun.clone() else { return Ok(()) };
+            let created = sqlite::Switched {
                 live: target.live().to_owned(),
                 restore_id: id.to_owned(),
                 method: sqlite::SwitchMethod::Create,
                 pages_changed: 0,
                 kept: None,
-                // What it held is not known any more: a rollback keeps it.
-                content: String::new(),
-            });
+                content,
+            };
+            // Anything else there is somebody else's.
+            if !sqlite::written_since(&created, BUSY_TIMEOUT).map_err(failed())? {
+                step.switched = Some(created);
+            }
         }
         sqlite::Recovered::Nothing | sqlite::Recovered::Undone => {}
     }
     Ok(())
 }
 
-fn find_storage(
+pub(super) fn settle_storage(
     step: &mut StorageStep,
     id: &str,
     resolution: Resolution,
@@ -205,5 +221,6 @@ fn found(
         late_error: None,
         at,
         begun: (0, 0),
+        root: None,
     }
 }

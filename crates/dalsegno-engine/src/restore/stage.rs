@@ -30,6 +30,12 @@ pub(super) fn stage(
     run: Run<'_>,
 ) -> Result<Staged, EngineError> {
     let archive = open(&plan.request.source)?;
+    if archive.metadata().id != plan.manifest.metadata.id {
+        return Err(EngineError::Request {
+            problem: format!("`{}` is another backup now", plan.request.source.display()),
+            hint: Some("Run the restore again to see what it would do.".to_owned()),
+        });
+    }
     let mut staging = Staging::begin(site, plan, run)?;
     let read = read(&archive, plan, &mut staging, run);
     let staged = read.and_then(|()| staging.finish());

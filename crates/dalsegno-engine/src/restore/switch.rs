@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use dalsegno_database::sqlite;
 use dalsegno_format::{Entry, EntryKind};
+use dalsegno_media::Resolution;
 use dalsegno_store::{Owner, create_folders, sync_folder};
 
 use super::plan::RestorePlan;
 use super::record::{FixtureStep, RestoreRecord, State, sha256_of};
-use super::recover::sweep;
+use super::recover::{settle_database, settle_storage, sweep};
 use super::stage::Staged;
 use super::undo;
 use crate::backup::RunWatch;
@@ -69,7 +70,7 @@ fn switch_all(
     for (index, database) in staged.databases.into_iter().enumerate() {
         let Some(database) = database else { continue };
         let alias = record.databases[index].alias.clone();
-        record.databases[index].begun = true;
+        record.databases[index].begun = Some(database.content().to_owned());
         record.write()?;
         match database.switch(options, &mut RunWatch(run)).map_err(EngineError::database(&alias)) {
             Ok(switched) => {
@@ -77,7 +78,11 @@ fn switch_all(
                 record.write()?;
             }
             Err(EngineError::Cancelled) => return Err(EngineError::Cancelled),
-            Err(error) if plan.request.keep_going => failures.push(error.to_string()),
+            Err(error) if plan.request.keep_going => {
+                let id = record.id.to_string();
+                settle_database(&mut record.databases[index], &id)?;
+                failures.push(error.to_string());
+            }
             Err(error) => return Err(error),
         }
     }
@@ -91,7 +96,11 @@ fn switch_all(
                 record.storages[index].switched = Some(switched);
                 record.write()?;
             }
-            Err(error) if plan.request.keep_going => failures.push(error.to_string()),
+            Err(error) if plan.request.keep_going => {
+                let id = record.id.to_string();
+                settle_storage(&mut record.storages[index], &id, Resolution::Undo)?;
+                failures.push(error.to_string());
+            }
             Err(error) => return Err(error),
         }
     }
@@ -211,9 +220,9 @@ impl StagedFixture {
 
     fn switch(self) -> Result<(), EngineError> {
         let failed = |e| EngineError::io("replace", &self.live, e);
-        if self.replaces {
-            // A second name for the old file, so that the name is never missing.
-            fs::hard_link(&self.live, &self.kept).map_err(failed)?;
+        if self.replaces && fs::hard_link(&self.live, &self.kept).is_err() {
+            // A second name keeps the first one there throughout; where links are refused, a copy.
+            fs::copy(&self.live, &self.kept).map_err(failed)?;
         }
         fs::rename(&self.staged, &self.live).map_err(failed)?;
         Ok(sync_folder(self.live.parent().expect("a file has a folder"))?)

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use dalsegno_database::sqlite;
+use dalsegno_database::{DatabaseError, sqlite};
 use dalsegno_media::MediaError;
 use dalsegno_store::sync_folder;
 
@@ -41,7 +41,7 @@ pub fn rollback(
     run: Run<'_>,
 ) -> Result<RollbackReport, EngineError> {
     let _lock = Lock::take(&site.settings().root, "rollback", run)?;
-    recover(site, force.then_some(record.id), run)?;
+    recover(site, force.then_some(record.id), &record.lives(), run)?;
     let before = record.state;
     let mut record = find_restore(site, &record.id.to_string())?;
     match (before, record.state) {
@@ -54,6 +54,7 @@ pub fn rollback(
         }
         (_, state) => return Err(wrong_state(&record, state, "rolled back")),
     }
+    record.check_places(site)?;
     if !force {
         refuse_changed(&record, run)?;
     }
@@ -72,7 +73,7 @@ pub fn discard(
     run: Run<'_>,
 ) -> Result<DiscardReport, EngineError> {
     let _lock = Lock::take(&site.settings().root, "discard", run)?;
-    recover(site, None, run)?;
+    recover(site, None, &record.lives(), run)?;
     let before = record.state;
     let mut record = find_restore(site, &record.id.to_string())?;
     match (before, record.state) {
@@ -82,6 +83,7 @@ pub fn discard(
         }
         (_, state) => return Err(wrong_state(&record, state, "discarded")),
     }
+    record.check_places(site)?;
     run.progress.stage("discarding the old data", None);
     record.enter(State::Discarding)?;
     let removed = discard_steps(&record, run)?;
@@ -137,7 +139,7 @@ pub(super) fn refuse_changed(record: &RestoreRecord, run: Run<'_>) -> Result<(),
         let failed = || EngineError::database(&step.alias);
         if sqlite::written_since(switched, BUSY_TIMEOUT).map_err(failed())? {
             let path = step.live.clone();
-            return Err(failed()(dalsegno_database::DatabaseError::ChangedSince { path }));
+            return Err(failed()(DatabaseError::ChangedSince { path }));
         }
     }
     for step in &record.fixtures {
@@ -168,18 +170,22 @@ pub(super) fn undo_steps(
     let force = now != Present::Refuse;
     let mut present = Vec::new();
     while let Some(step) = record.fixtures.last().cloned() {
-        if now == Present::Keep && step.is_changed()? {
+        // Until its switch the live file is the old one: without a kept copy it never came to that.
+        let was_switched = step.kept.as_ref().is_none_or(|kept| kept.symlink_metadata().is_ok());
+        if was_switched && now == Present::Keep && step.is_changed()? && !step.is_kept_itself() {
             let aside = step.present(&record.id.short());
             fs::rename(&step.live, &aside).map_err(|e| EngineError::io("keep", &step.live, e))?;
             present.push(aside.clone());
             record.present_fixtures.push(aside);
         }
         match &step.kept {
-            Some(kept) if kept.exists() => {
+            Some(kept) if was_switched => {
                 fs::rename(kept, &step.live)
+                    .and_then(|()| remove_if_there(kept))
                     .map_err(|e| EngineError::io("put back", &step.live, e))?;
             }
             Some(_) => {}
+            None if step.is_changed()? => {}
             None => remove(&step.live)?,
         }
         if let Some(folder) = step.live.parent() {
@@ -193,27 +199,37 @@ pub(super) fn undo_steps(
         let step = &mut record.storages[index];
         let Some(switched) = step.switched.clone() else { continue };
         let failed = || EngineError::media(&step.alias);
-        let mut back = dalsegno_media::rollback(&switched, force, &cancelled).map_err(failed())?;
-        if now == Present::Keep
-            && let Some(present) = &back.present
-        {
-            let there = dalsegno_media::Switched { live: present.clone(), ..switched.clone() };
-            if dalsegno_media::written_since(&there, &cancelled).map_err(failed())?.is_none() {
-                dalsegno_media::discard(present, &cancelled).map_err(failed())?;
-                back.present = None;
-            }
-        }
+        // Looked at once more after the exchange: what came in between is kept too.
+        let back = dalsegno_media::rollback(&switched, true, &cancelled).map_err(failed())?;
+        let there = back.present.clone().map(|live| dalsegno_media::Switched { live, ..switched });
+        let written = match &there {
+            Some(there) => dalsegno_media::written_since(there, &cancelled).map_err(failed())?,
+            None => None,
+        };
         step.switched = None;
-        step.present = back.present;
+        step.present = back.present.filter(|_| written.is_some());
         present.extend(step.present.clone());
         record.write()?;
+        if let (None, Some(there)) = (written, there) {
+            // Nothing but the restored backup; what cannot be removed, `doctor` names.
+            let _ = dalsegno_media::discard(&there.live, &cancelled);
+        }
     }
     let options = sqlite::RollbackOptions { busy_timeout: BUSY_TIMEOUT, force };
     for index in (0..record.databases.len()).rev() {
         let step = &mut record.databases[index];
         let Some(switched) = step.switched.clone() else { continue };
-        let back = sqlite::rollback(&switched, options, &mut RunWatch(run))
-            .map_err(EngineError::database(&step.alias))?;
+        let back = match sqlite::rollback(&switched, options, &mut RunWatch(run)) {
+            // The kept copy goes last: a rollback that was killed after that is done.
+            Err(DatabaseError::KeptMissing { .. })
+                if record.state == State::RollingBack && step.live.exists() =>
+            {
+                step.switched = None;
+                record.write()?;
+                continue;
+            }
+            back => back.map_err(EngineError::database(&step.alias))?,
+        };
         step.switched = None;
         step.present = back.present;
         present.extend(step.present.clone());
@@ -223,10 +239,13 @@ pub(super) fn undo_steps(
 }
 
 fn remove(path: &std::path::Path) -> Result<(), EngineError> {
+    remove_if_there(path).map_err(|e| EngineError::io("remove", path, e))
+}
+
+/// Renaming one name of a file over another name of it does nothing: the first one stays.
+pub(super) fn remove_if_there(path: &std::path::Path) -> std::io::Result<()> {
     match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(EngineError::io("remove", path, e))
-        }
-        _ => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Carry<'a> {
     pub(super) skip: &'a [(u64, u64)],
     /// Set for the second round, after the switch: only what is missing, or was written after this
     /// instant, comes over.
-    pub(super) since: Option<Timestamp>,
+    pub(super) since: Option<(Timestamp, Timestamp)>,
     /// The folder that files come from, for messages.
     pub(super) from: &'a Path,
     pub(super) cancel: Cancel<'a>,
@@ -309,11 +309,18 @@ impl Carry<'_> {
         Ok(brought)
     }
 
-    /// Whether a live file takes the place of a restored one. After the switch, only if it was
-    /// written since the first round and the other was not.
+    /// Whether a live file takes the place of one in the restored tree. After the switch, only if it
+    /// was written since the first round began and the other was not since that round ended; and,
+    /// where the backup's files win, only if the other came over in that round and is not the
+    /// backup's.
     fn overrides(&self, ours: &Meta, theirs: &Meta) -> bool {
-        self.live_wins()
-            && self.since.is_none_or(|since| ours.ctime > since && theirs.ctime <= since)
+        match self.since {
+            None => self.live_wins(),
+            Some((begun, ended)) => {
+                let newer = ours.ctime > begun && theirs.ctime <= ended;
+                newer && (self.live_wins() || theirs.ctime > begun)
+            }
+        }
     }
 }
 

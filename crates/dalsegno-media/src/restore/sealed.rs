@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dalsegno_format::{Entry, Timestamp};
 use rustix::fs::{Mode, fchmod, fstat, syncfs};
@@ -31,6 +31,7 @@ pub struct SealedTree {
     pub(super) selection: Selection,
     pub(super) skip: Vec<(u64, u64)>,
     pub(super) begun: Timestamp,
+    pub(super) carried_from: Timestamp,
     pub(super) sealed_at: Timestamp,
     changes: Changes,
 }
@@ -84,6 +85,8 @@ impl Staged {
             }
             None => None,
         };
+        // The clock that stamps files lags up to 10 ms behind.
+        let carried_from = time_of(SystemTime::now() - Duration::from_millis(20));
         if let Some(live) = live {
             let from = &live_path;
             let carry = Carry { strategy, selection, skip, since: None, from, cancel };
@@ -104,6 +107,7 @@ impl Staged {
             selection,
             skip,
             begun,
+            carried_from,
             sealed_at,
             changes,
         })

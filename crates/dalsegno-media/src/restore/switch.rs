@@ -57,6 +57,10 @@ pub struct Switched {
     /// Nor what changed before this instant: a clock that was set back stamps so.
     #[serde(default)]
     pub begun: (i64, u32),
+    /// Inode of the folder that was switched in: another one in its place is somebody
+    /// else's. `None` where the live folder stayed, or when it is not known.
+    #[serde(default)]
+    pub root: Option<u64>,
 }
 
 impl SealedTree {
@@ -81,8 +85,12 @@ impl SealedTree {
         let (live, restore_id) = (self.target.live().to_path_buf(), self.target.id().to_owned());
         // Renaming an entry changes its time, so that here the switch itself must not count.
         let at = if method == Method::InPlace { now() } else { before };
+        let root = match method {
+            Method::InPlace => None,
+            _ => inode(self.target.live())?,
+        };
         let (at, begun) = ((at.secs, at.nanos), (self.begun.secs, self.begun.nanos));
-        Ok(Switched { live, restore_id, kept, method, late, late_error, at, begun })
+        Ok(Switched { live, restore_id, kept, method, late, late_error, at, begun, root })
     }
 
     fn bring_late(&self, kept: &Path) -> Result<u64, MediaError> {
@@ -90,7 +98,7 @@ impl SealedTree {
             strategy: self.strategy,
             selection: &self.selection,
             skip: &self.skip,
-            since: Some(self.sealed_at),
+            since: Some((self.carried_from, self.sealed_at)),
             from: kept,
             cancel: &|| false,
         };

@@ -10,7 +10,8 @@ use crate::{Cancel, MediaError, Selection};
 
 /// The first path below a restored root (any bytes) whose content or attributes changed after the
 /// switch (or, by a clock that was set back, before staging began), by its change time: a new, changed or renamed file, or a folder in which something came
-/// or went. The root itself counts by what it holds. `None` when there is none, or no root.
+/// or went. The root itself counts by what it holds, and when it is another folder than the one that
+/// was switched in. `None` when there is none, or no root.
 pub fn written_since(
     switched: &Switched,
     cancel: Cancel<'_>,
@@ -23,6 +24,12 @@ pub fn written_since(
         Err(MediaError::RootMissing { .. }) => return Ok(None),
         root => root?,
     };
+    if let Some(ours) = switched.root {
+        let found = rustix::fs::fstat(&root).map_err(io_error("look at", &switched.live))?;
+        if ours != found.st_ino {
+            return Ok(Some(b".".to_vec()));
+        }
+    }
     let walk = Walk::new(root, &Selection::default(), &[])
         .map_err(io_error("list the folder", &switched.live))?;
     for step in walk {
