@@ -124,12 +124,13 @@ mod tests {
             .collect()
     }
 
+    type Case<'a> = (&'a [CodeMigration], &'a [&'a str], &'a [&'a str], &'a [&'a str]);
+
     #[test]
     fn gaps() {
         let plain = code(&[("1", &[]), ("2", &[])]);
         let squashed = code(&[("1", &[]), ("2", &[]), ("12", &["1", "2"]), ("3", &[])]);
         let only_squash = code(&[("12", &["1", "2"]), ("3", &[])]);
-        type Case<'a> = (&'a [CodeMigration], &'a [&'a str], &'a [&'a str], &'a [&'a str]);
         let cases: &[Case<'_>] = &[
             (&plain, &["1", "2"], &[], &[]),
             (&plain, &["1"], &[], &["a.2"]),

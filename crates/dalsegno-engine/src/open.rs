@@ -13,6 +13,15 @@ pub(crate) fn open(path: &Path) -> Result<Archive, EngineError> {
     Archive::open(path).map_err(|error| not_opened(error, path))
 }
 
+/// Opens a backup for a restore: with `check`, it must be whole; without, what is left of it is
+/// taken.
+pub(crate) fn open_for(path: &Path, check: bool) -> Result<Archive, EngineError> {
+    if check {
+        return open(path);
+    }
+    Archive::open_unverified(path).map_err(|error| not_opened(error, path))
+}
+
 /// The error of an archive that could not be opened.
 pub(crate) fn not_opened(error: ArchiveError, path: &Path) -> EngineError {
     match error {

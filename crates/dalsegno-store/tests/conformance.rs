@@ -1,7 +1,8 @@
 //! What every store promises, checked on each of them.
+#![allow(clippy::unwrap_used, reason = "a failure is what a test is for")]
 
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use dalsegno_format::ErrorKind;
@@ -92,7 +93,6 @@ fn what_root_makes_belongs_to_the_folder_s_owner() {
         store.put(&name("x"), &mut &b""[..]).unwrap();
         return;
     }
-    use std::os::unix::fs::MetadataExt;
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::chown(dir.path(), Some(65534), Some(65534)).unwrap();
     let store = LocalFolder::open(&dir.path().join("a/b"), FolderOptions::default()).unwrap();

@@ -11,7 +11,7 @@ use dalsegno_media::{Changes, Selection};
 use super::request::RestoreRequest;
 use crate::backup::{BUSY_TIMEOUT, fixture_folders};
 use crate::compatibility::{self, MigrationGap};
-use crate::open::open;
+use crate::open::open_for;
 use crate::run::Run;
 use crate::site::{LiveDatabase, MediaRoot};
 use crate::space::free_space;
@@ -111,7 +111,7 @@ pub fn plan_restore(
     run: Run<'_>,
 ) -> Result<RestorePlan, EngineError> {
     refuse_what_cannot_be_done(request)?;
-    let archive = open(&request.source)?;
+    let archive = open_for(&request.source, request.check)?;
     if request.dry_run && request.check {
         verify(&archive, run)?;
     }
@@ -133,7 +133,9 @@ pub fn plan_restore(
             "unverified: checksums, sizes and the completion marker are not checked".to_owned(),
         );
     }
-    if plan.manifest.completion.outcome == dalsegno_format::Outcome::Partial {
+    if archive.end_is_missing() {
+        plan.notes.push("its end is missing: what is left of it is restored".to_owned());
+    } else if plan.manifest.completion.outcome == dalsegno_format::Outcome::Partial {
         plan.notes.push("the backup is partial: `dalsegno show` names what it lacks".to_owned());
     }
     plan_databases(site, &mut plan)?;
@@ -521,7 +523,8 @@ fn require_rights(plan: &RestorePlan) -> Result<(), EngineError> {
         let folder = staging_folder(storage)?;
         let live = &storage.live.location;
         // Where the folder above cannot be written, the copy is staged inside.
-        if !may_write(&folder) && !(live.is_dir() && may_write(live)) {
+        let inside = live.is_dir() && may_write(live);
+        if !inside && !may_write(&folder) {
             let what = format!("the folder of storage {}", storage.alias);
             return Err(EngineError::NotWritable { path: folder, what });
         }

@@ -2,6 +2,7 @@
 //! whose every step was switched is complete, any other is undone; a rollback or discard that had
 //! begun is finished.
 
+use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
@@ -31,12 +32,10 @@ pub(super) fn recover(
         if !record.is_of(site) {
             continue;
         }
-        let ended = match record.is_over() {
-            true => continue,
-            false => {
-                record.check_places(site).and_then(|()| bring_to_end(&mut record, forced, run))
-            }
-        };
+        if record.is_over() {
+            continue;
+        }
+        let ended = record.check_places(site).and_then(|()| bring_to_end(&mut record, forced, run));
         let (done, present) = match ended {
             Ok(Some(done)) => done,
             Ok(None) => continue,
@@ -54,7 +53,7 @@ pub(super) fn recover(
         };
         let mut text = format!("restore {} of {} {done}", record.id, record.backup_name);
         for path in present {
-            text.push_str(&format!("; what was there until now is kept in {}", path.display()));
+            let _ = write!(text, "; what was there until now is kept in {}", path.display());
         }
         run.progress.warn(&text);
         any = true;

@@ -6,14 +6,14 @@ use std::io::Read;
 
 use dalsegno_archive::{Archive, ArchiveError, Check, Member, MemberContent, ReadError, Watch};
 use dalsegno_database::{TableCount, sqlite};
-use dalsegno_format::{Entry, EntryKind, TreePath, tree};
+use dalsegno_format::{Entry, EntryKind, Form, TreePath, tree};
 use dalsegno_media::{MediaError, SealedTree, StageOptions, StagedTree, Target};
 
 use super::plan::{DatabasePlan, RestorePlan, StoragePlan, below};
 use super::record::RestoreRecord;
 use super::switch::StagedFixture;
 use crate::backup::RunWatch;
-use crate::open::open;
+use crate::open::open_for;
 use crate::{EngineError, Run, Site, workers};
 
 /// Everything staged and checked, ready to be switched in. `None`: failed and left as it is.
@@ -29,7 +29,7 @@ pub(super) fn stage(
     record: &mut RestoreRecord,
     run: Run<'_>,
 ) -> Result<Staged, EngineError> {
-    let archive = open(&plan.request.source)?;
+    let archive = open_for(&plan.request.source, plan.request.check)?;
     if archive.metadata().id != plan.manifest.metadata.id {
         return Err(EngineError::Request {
             problem: format!("`{}` is another backup now", plan.request.source.display()),
@@ -37,16 +37,15 @@ pub(super) fn stage(
         });
     }
     let mut staging = Staging::begin(site, plan, run)?;
-    let read = read(&archive, plan, &mut staging, run);
-    let staged = read.and_then(|()| staging.finish());
-    match staged {
-        Ok((staged, failures)) => {
-            record.failures = failures;
-            record.write()?;
-            Ok(staged)
-        }
-        Err(error) => Err(error),
+    read(&archive, plan, &mut staging, run)?;
+    let (staged, mut failures) = staging.finish()?;
+    // A folder without its record may be whole; an archive without its end is not.
+    if archive.end_is_missing() && archive.form() != Form::Folder {
+        failures.push("the end of the backup is missing: what lay there is not restored".into());
     }
+    record.failures = failures;
+    record.write()?;
+    Ok(staged)
 }
 
 fn read(
@@ -67,7 +66,13 @@ fn read(
     let mut visit = |member: Member<'_>| -> Result<(), Box<dyn Error + Send + Sync>> {
         staging.take(member).map_err(Into::into)
     };
-    archive.read(check, workers(), &mut watch, &mut visit).map_err(read_error)?;
+    let report = archive.read(check, workers(), &mut watch, &mut visit).map_err(read_error)?;
+    for damage in &report.tolerated {
+        run.progress.warn(&format!("unverified: {damage}"));
+    }
+    if report.more_tolerated > 0 {
+        run.progress.warn(&format!("unverified: and {} more", report.more_tolerated));
+    }
     Ok(())
 }
 
