@@ -132,7 +132,7 @@ pub struct Peek {
     pub from_sidecar: bool,
 }
 
-/// What [`verify`] found.
+/// What [`verify()`] found.
 #[derive(Debug, Clone)]
 pub struct VerifyReport {
     /// The form.

@@ -6,7 +6,7 @@ use super::tables::words;
 /// Stand-ins for what a site registers on its own connections and its schema names.
 ///
 /// A function stands in by returning NULL, which satisfies every CHECK; a collation by comparing
-/// bytes. What depends on one of them cannot be judged: [`StandIns::excuse`] tells which findings.
+/// bytes. What depends on one of them cannot be judged: `StandIns` tells which findings.
 #[derive(Debug, Default)]
 pub(super) struct StandIns {
     functions: Vec<String>,

@@ -1,9 +1,9 @@
 //! `SQLite`: pages read and written through the library's own connection.
 //!
-//! [`capture`] holds one read transaction and streams the pages. A restore walks through types:
+//! [`capture()`] holds one read transaction and streams the pages. A restore walks through types:
 //! [`Target`] names the files beside the live one, [`Target::stage`] writes a [`Staged`] copy,
 //! [`Staged::check`] reads it, [`Staged::switch`] puts it in place and leaves a [`Switched`] record
-//! that [`rollback`] takes. [`Target::recover`] finishes or undoes what a killed process left.
+//! that [`rollback()`] takes. [`Target::recover`] finishes or undoes what a killed process left.
 //!
 //! A live database file is never opened by a descriptor of our own: closing it would drop the
 //! POSIX locks that the library holds for the whole process. `stat` is all that touches it

@@ -17,7 +17,7 @@ pub struct SwitchOptions {
     pub busy_timeout: Duration,
 }
 
-/// The record of a switch that took place: what [`super::rollback`] needs, fit for a journal.
+/// The record of a switch that took place: what [`super::rollback()`] needs, fit for a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Switched {
     /// The live database, links resolved.
