@@ -348,7 +348,10 @@ impl EngineError {
     /// Names the storage an error belongs to.
     pub(crate) fn media(alias: &str) -> impl FnOnce(MediaError) -> Self {
         let alias = alias.to_owned();
-        move |source| Self::Media { alias, source }
+        move |source| match source {
+            MediaError::Cancelled => Self::Cancelled,
+            source => Self::Media { alias, source },
+        }
     }
 
     /// The row of the outcome table.

@@ -25,6 +25,7 @@ mod site;
 mod space;
 mod spool;
 mod verify;
+mod watched;
 
 pub use backup::{BackupReport, BackupRequest, backup};
 pub use compatibility::MigrationGap;

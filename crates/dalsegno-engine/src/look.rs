@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use dalsegno_format::{Entry, Sha256, TreePath};
+use dalsegno_store::StoreError;
 
 use crate::open::open;
 use crate::{EngineError, Run};
@@ -66,6 +67,16 @@ pub fn get(
         e => e.into(),
     })?;
     run.progress.stage(&format!("reading {path}"), None);
+    copy(&mut *member, out, source, run)
+}
+
+/// Copies a member of a backup, which is checked on the way.
+pub(crate) fn copy(
+    member: &mut dyn Read,
+    out: &mut dyn Write,
+    source: &Path,
+    run: Run<'_>,
+) -> Result<u64, EngineError> {
     let mut buffer = vec![0; 256 * 1024];
     let mut size = 0;
     loop {
@@ -74,10 +85,17 @@ pub fn get(
             Ok(0) => return Ok(size),
             Ok(n) => n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                return Err(EngineError::Damaged {
+                    path: source.to_owned(),
+                    first: e.to_string(),
+                    count: 1,
+                });
+            }
             Err(e) => return Err(EngineError::io("read", source, e)),
         };
         out.write_all(&buffer[..n])
-            .map_err(|e| EngineError::io("write", Path::new("output"), e))?;
+            .map_err(|e| StoreError::io("write", Path::new("the output"), e))?;
         size += n as u64;
         run.progress.advance(n as u64);
     }
@@ -95,7 +113,7 @@ pub fn get_to_file(
         .create_new(true)
         .mode(0o600)
         .open(target)
-        .map_err(|e| EngineError::Store(dalsegno_store::StoreError::io("create", target, e)))?;
+        .map_err(|e| EngineError::Store(StoreError::io("create", target, e)))?;
     let done = get(source, path, &mut file, run).and_then(|size| {
         file.sync_all().map(|()| size).map_err(|e| EngineError::io("write", target, e))
     });

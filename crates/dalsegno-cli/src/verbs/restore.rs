@@ -1,7 +1,7 @@
 //! `restore`.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -76,6 +76,7 @@ pub(super) fn restore(invocation: &Invocation, args: RestoreArgs) -> Result<Exit
 
 fn request(args: RestoreArgs, source: PathBuf) -> Result<RestoreRequest, EngineError> {
     let to_database = args.to_database.as_deref().map(database_url).transpose()?;
+    let to_media = args.to_media.as_deref().map(absolute).transpose()?;
     Ok(RestoreRequest {
         source,
         database: args.database,
@@ -90,19 +91,21 @@ fn request(args: RestoreArgs, source: PathBuf) -> Result<RestoreRequest, EngineE
         full_check: args.verify == "full",
         keep_going: args.keep_going,
         to_database,
-        to_media: args.to_media,
+        to_media,
         pre_backup: !args.no_pre_backup,
         other_project: args.other_project,
     })
 }
 
+/// Records outlive the folder a command was given in.
+fn absolute(path: &Path) -> Result<PathBuf, EngineError> {
+    std::path::absolute(path).map_err(|e| EngineError::io("find", path, e))
+}
+
 /// `sqlite:////absolute/path`, as in `DATABASE_URL`.
 fn database_url(url: &str) -> Result<PathBuf, EngineError> {
     match url.strip_prefix("sqlite:///") {
-        Some(path) if !path.is_empty() => {
-            let path = PathBuf::from(path);
-            std::path::absolute(&path).map_err(|e| EngineError::io("find", &path, e))
-        }
+        Some(path) if !path.is_empty() => absolute(Path::new(path)),
         _ => Err(EngineError::Request {
             problem: "`--to-database` takes the URL of a SQLite database".to_owned(),
             hint: Some("Write it as `sqlite:////absolute/path.db`.".to_owned()),

@@ -34,12 +34,16 @@ pub(super) struct Gathered {
     pub(super) more_problems: u64,
 }
 
+/// Bytes of each storage, by alias, as they were before they were read.
+pub(super) type Sizes = BTreeMap<String, u64>;
+
 /// What every part of a capture needs.
 pub(super) struct Capturing<'a> {
     pub(super) site: &'a Site,
     pub(super) scope: &'a Scope,
     pub(super) output: &'a Output,
     pub(super) run: Run<'a>,
+    pub(super) sizes: Sizes,
     pub(super) writer: TreeWriter,
     pub(super) gathered: Gathered,
 }
@@ -50,11 +54,11 @@ pub(super) fn capture(
     output: &Output,
     run: Run<'_>,
 ) -> Result<Written, EngineError> {
-    let estimate = estimate(scope, run)?;
+    let (estimate, sizes) = estimate(scope, run)?;
     let compressed = matches!(scope.form, Form::TarGz | Form::TarZst);
     require(output.folder(), if compressed { 1 << 20 } else { estimate })?;
     let metadata = metadata(site, scope, output);
-    captured(site, scope, output, run, &metadata).map_err(|error| match error {
+    captured(site, scope, output, run, sizes, &metadata).map_err(|error| match error {
         EngineError::Archive(ArchiveError::NoSpace { .. }) => EngineError::NoSpace {
             folder: output.folder().to_owned(),
             needed: ByteSize(estimate),
@@ -70,6 +74,7 @@ fn captured(
     scope: &Scope,
     output: &Output,
     run: Run<'_>,
+    sizes: Sizes,
     metadata: &Metadata,
 ) -> Result<Written, EngineError> {
     let options = WriteOptions {
@@ -85,7 +90,7 @@ fn captured(
     let mut writer = TreeWriter::create(output.staged(), options)?;
     writer.add_metadata(metadata)?;
     let gathered = Gathered::default();
-    let mut work = Capturing { site, scope, output, run, writer, gathered };
+    let mut work = Capturing { site, scope, output, run, sizes, writer, gathered };
     for missing in &scope.missing {
         work.problem(format!("storage {}", missing.name), missing.reason.clone());
     }
@@ -153,15 +158,17 @@ pub(super) fn begun(output: &Output) -> Timestamp {
 }
 
 /// Bytes that the members will have, as far as can be told before reading them.
-fn estimate(scope: &Scope, run: Run<'_>) -> Result<u64, EngineError> {
-    let mut bytes = 1 << 20;
+fn estimate(scope: &Scope, run: Run<'_>) -> Result<(u64, Sizes), EngineError> {
+    let (mut bytes, mut sizes) = (1 << 20, Sizes::new());
     for database in &scope.databases {
         bytes += database.live.path.metadata().map_or(0, |m| m.len());
     }
     for media in &scope.media {
-        bytes += media::survey(media, run)?.stored;
+        let stored = media::survey(media, run)?.stored;
+        sizes.insert(media.root.alias.clone(), stored);
+        bytes += stored;
     }
-    Ok(bytes)
+    Ok((bytes, sizes))
 }
 
 fn metadata(site: &Site, scope: &Scope, output: &Output) -> Metadata {

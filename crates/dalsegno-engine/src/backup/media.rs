@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dalsegno_archive::{ArchiveError, Content};
 use dalsegno_format::{Entry, EntryKind, StorageCompletion, TreePath, tree};
-use dalsegno_media::{CaptureOptions, Found, LargeFile, MediaError, Rule, Selection, Survey};
+use dalsegno_media::{CaptureOptions, Found, LargeFile, Rule, Selection, Survey};
 
 use super::capture::Capturing;
 use super::references::ReferenceCheck;
@@ -18,10 +18,8 @@ const TRIES: u32 = 3;
 pub(super) fn survey(media: &ScopedMedia, run: Run<'_>) -> Result<Survey, EngineError> {
     let cancelled = || run.cancel.requested();
     let ScopedMedia { root, selection, skip } = media;
-    match dalsegno_media::survey(&root.location, selection, skip, &cancelled) {
-        Err(MediaError::Cancelled) => Err(EngineError::Cancelled),
-        survey => survey.map_err(EngineError::media(&root.alias)),
-    }
+    dalsegno_media::survey(&root.location, selection, skip, &cancelled)
+        .map_err(EngineError::media(&root.alias))
 }
 
 pub(super) fn capture(
@@ -39,11 +37,11 @@ pub(super) fn capture(
             work.own_folder(&top)?;
             has_top = true;
         }
-        let total = survey(media, work.run)?.stored;
+        let total = work.sizes.get(&root.alias).copied();
         let label = format!("storage {}", root.alias);
         let mut capture =
             FolderCapture::new(label, &root.location, folder, &media.selection, &media.skip);
-        capture.run(work, Some(total), references.as_deref_mut())?;
+        capture.run(work, total, references.as_deref_mut())?;
         work.gathered.storages.insert(root.alias.clone(), capture.counts);
     }
     Ok(())

@@ -27,6 +27,8 @@ pub(super) struct ReferenceCheck {
     spool: BufWriter<File>,
     folder: PathBuf,
     named: Vec<u64>,
+    /// Length at which `named` is next cleared of repetitions.
+    full: usize,
     sorted: bool,
     captured: Vec<u64>,
     orphaned_examples: Vec<String>,
@@ -79,6 +81,7 @@ impl ReferenceCheck {
             spool: BufWriter::new(spool),
             folder: folder.to_owned(),
             named: Vec::new(),
+            full: 1 << 16,
             sorted: false,
             captured: Vec::new(),
             orphaned_examples: Vec::new(),
@@ -100,10 +103,16 @@ impl ReferenceCheck {
             .filter(|(_, c)| c.aliases.is_empty() || c.aliases.iter().any(|a| a == alias))
             .map(|(index, c)| (c.read.clone(), index))
             .unzip();
-        let Self { columns, spool, named, .. } = self;
+        let Self { columns, spool, named, full, .. } = self;
         let mut failed = None;
         let unreadable = snapshot.file_references(&asked, &mut |index, value| {
             let column = of[index];
+            if named.len() == *full {
+                // Rows name the same files again and again: what is held grows with the files.
+                named.sort_unstable();
+                named.dedup();
+                *full = (named.len() * 2).max(1 << 16);
+            }
             named.push(xxh3_64(&full_path(&columns[column].location, value)));
             let line = [column.to_string().as_bytes(), b"\t", &escaped(value), b"\n"].concat();
             if let Err(error) = spool.write_all(&line) {

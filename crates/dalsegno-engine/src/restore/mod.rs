@@ -4,6 +4,7 @@
 //! Nothing live changes before the switch. The switch is journaled: the record of a restore is
 //! written durably before and after each step, and names what each step left where.
 
+mod places;
 mod plan;
 mod record;
 mod recover;

@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use dalsegno_database::sqlite;
 use dalsegno_format::BackupId;
@@ -14,7 +14,6 @@ use dalsegno_store::{Owner, create_folders, sync_folder};
 use serde::{Deserialize, Serialize};
 
 use super::plan::RestorePlan;
-use crate::backup::fixture_folders;
 use crate::run::rfc3339;
 use crate::{EngineError, Run, Site};
 
@@ -60,7 +59,7 @@ pub struct RestoreRecord {
     #[serde(default)]
     pub error: Option<String>,
     #[serde(skip)]
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 /// How far a restore came.
@@ -258,49 +257,6 @@ impl RestoreRecord {
         matches!(self.state, Switched | Failed | RolledBack | Discarded)
     }
 
-    /// Refuses a record that names other places than the site's own, or kept data that are not beside
-    /// what they were kept from: the folder of records may be written by the site's user, and root
-    /// must not be led elsewhere by one. Restores to new places are whoever's wrote the record.
-    pub(super) fn check_places(&self, site: &Site) -> Result<(), EngineError> {
-        use std::os::unix::fs::MetadataExt;
-        let wrong = |place: &Path| {
-            Err(EngineError::RecordPlaces { path: self.path.clone(), place: place.to_owned() })
-        };
-        let owner = self.path.symlink_metadata().map_or(u32::MAX, |m| m.uid());
-        if owner != rustix::process::geteuid().as_raw() {
-            let known = site.places();
-            if let Some(other) = self.lives().into_iter().find(|live| !known.contains(live)) {
-                return wrong(&other);
-            }
-        }
-        let short = self.id.short();
-        let id = self.id.to_string();
-        let folders: Vec<PathBuf> =
-            fixture_folders(site).into_iter().map(|(_, folder)| folder).collect();
-        for step in &self.fixtures {
-            let plain = step.live.components().all(|c| !matches!(c, Component::ParentDir));
-            if !plain || !folders.iter().any(|folder| step.live.starts_with(folder)) {
-                return wrong(&step.live);
-            }
-        }
-        let fixtures = self.fixtures.iter().filter_map(|step| step.kept.as_deref());
-        for path in fixtures.chain(self.present_fixtures.iter().map(PathBuf::as_path)) {
-            let inside = folders.iter().any(|folder| path.starts_with(folder));
-            if !inside || !is_kept_name(path, &short) {
-                return wrong(path);
-            }
-        }
-        for step in &self.storages {
-            let kept = step.switched.as_ref().and_then(|s| s.kept.as_deref());
-            for path in kept.into_iter().chain(step.present.as_deref()) {
-                if !is_kept_name(path, &id) {
-                    return wrong(path);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// What the restore replaced, or was to.
     pub(super) fn lives(&self) -> Vec<PathBuf> {
         let databases = self.databases.iter().map(|d| d.live.clone());
@@ -360,13 +316,6 @@ impl RestoreRecord {
 
 fn folder(site: &Site) -> PathBuf {
     site.settings().root.join("restores")
-}
-
-/// Whether a path has a name that a restore of this id gives, and goes up nowhere.
-fn is_kept_name(path: &Path, id: &str) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let plain = path.components().all(|c| !matches!(c, Component::ParentDir));
-    plain && name.starts_with('.') && name.contains(&format!("dalsegno-{id}."))
 }
 
 /// All restores of a site, newest first. A record that cannot be read is none: it must not stand in

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::io::Read;
 
-use dalsegno_archive::{Archive, ArchiveError, Check, Member, MemberContent, ReadError, Watch};
+use dalsegno_archive::{Archive, ArchiveError, Check, Member, MemberContent, ReadError};
 use dalsegno_database::{TableCount, sqlite};
 use dalsegno_format::{Entry, EntryKind, Form, TreePath, tree};
 use dalsegno_media::{MediaError, SealedTree, StageOptions, StagedTree, Target};
@@ -14,6 +14,7 @@ use super::record::RestoreRecord;
 use super::switch::StagedFixture;
 use crate::backup::RunWatch;
 use crate::open::open_for;
+use crate::watched::watched;
 use crate::{EngineError, Run, Site, workers};
 
 /// Everything staged and checked, ready to be switched in. `None`: failed and left as it is.
@@ -55,18 +56,12 @@ fn read(
     run: Run<'_>,
 ) -> Result<(), EngineError> {
     run.progress.stage("restoring beside the live data", Some(archive.stored_bytes()));
-    let mut seen = 0;
-    let mut progress = |p: dalsegno_archive::Progress| {
-        run.progress.advance(p.stored.saturating_sub(seen));
-        seen = seen.max(p.stored);
-    };
-    let cancelled = || run.cancel.requested();
-    let mut watch = Watch { progress: &mut progress, cancelled: &cancelled };
     let check = if plan.request.check { Check::Full } else { Check::Unverified };
     let mut visit = |member: Member<'_>| -> Result<(), Box<dyn Error + Send + Sync>> {
         staging.take(member).map_err(Into::into)
     };
-    let report = archive.read(check, workers(), &mut watch, &mut visit).map_err(read_error)?;
+    let read = watched(run, |watch| archive.read(check, workers(), watch, &mut visit));
+    let report = read.map_err(read_error)?;
     for damage in &report.tolerated {
         run.progress.warn(&format!("unverified: {damage}"));
     }
@@ -364,10 +359,8 @@ fn seal(
     let strategy = plan.request.media_strategy.strategy();
     // Looked up again: the record of this very restore may have made one of them.
     let skip = site.own_folders();
-    tree.seal(strategy, &storage.selection, &skip, &cancelled).map_err(|error| match error {
-        MediaError::Cancelled => EngineError::Cancelled,
-        error => EngineError::media(&storage.alias)(error),
-    })
+    tree.seal(strategy, &storage.selection, &skip, &cancelled)
+        .map_err(EngineError::media(&storage.alias))
 }
 
 /// A database that replaces none gets the mode it had when it was backed up.

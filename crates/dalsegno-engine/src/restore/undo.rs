@@ -106,10 +106,7 @@ pub(super) fn discard_steps(
     for step in &record.storages {
         let kept = step.switched.as_ref().and_then(|s| s.kept.clone());
         for path in kept.into_iter().chain(step.present.clone()) {
-            dalsegno_media::discard(&path, &cancelled).map_err(|error| match error {
-                MediaError::Cancelled => EngineError::Cancelled,
-                error => EngineError::media(&step.alias)(error),
-            })?;
+            dalsegno_media::discard(&path, &cancelled).map_err(EngineError::media(&step.alias))?;
         }
     }
     let kept = record.fixtures.iter().filter_map(|step| step.kept.as_ref());

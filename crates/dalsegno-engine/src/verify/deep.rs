@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use dalsegno_format::{Manifest, TableRows, tree};
 use dalsegno_store::create_folders;
 
 use crate::backup::RunWatch;
+use crate::look::copy;
 use crate::open::open;
 use crate::{EngineError, Run};
 
@@ -76,8 +76,7 @@ pub(crate) fn extract(
         .mode(0o600)
         .open(&extracted.path)
         .map_err(failed)?;
-    io::copy(&mut content, &mut file).map_err(failed)?;
-    run.check_cancelled()?;
+    copy(&mut *content, &mut file, archive.path(), run)?;
     Ok(extracted)
 }
 

@@ -4,9 +4,10 @@ mod deep;
 
 use std::path::Path;
 
-use dalsegno_archive::{Archive, ArchiveError, VerifyReport, Watch};
+use dalsegno_archive::{Archive, ArchiveError, VerifyReport};
 
 use crate::open::not_opened;
+use crate::watched::watched;
 use crate::{EngineError, Run, workers};
 
 pub(crate) use deep::extract;
@@ -56,17 +57,12 @@ pub fn verify(
 ) -> Result<Verified, EngineError> {
     let total = Archive::peek(path).ok().map(|peek| peek.stored_bytes);
     run.progress.stage("verifying", total);
-    let mut seen = 0;
-    let mut progress = |p: dalsegno_archive::Progress| {
-        run.progress.advance(p.stored.saturating_sub(seen));
-        seen = seen.max(p.stored);
-    };
-    let cancelled = || run.cancel.requested();
-    let mut watch = Watch { progress: &mut progress, cancelled: &cancelled };
-    let bytes = dalsegno_archive::verify(path, workers(), &mut watch).map_err(|e| match e {
-        ArchiveError::Cancelled => EngineError::Cancelled,
-        error => not_opened(error, path),
-    })?;
+    let bytes = watched(run, |watch| dalsegno_archive::verify(path, workers(), watch)).map_err(
+        |e| match e {
+            ArchiveError::Cancelled => EngineError::Cancelled,
+            error => not_opened(error, path),
+        },
+    )?;
     let deep = match (&bytes.manifest, deep && bytes.damage.is_empty()) {
         (Some(manifest), true) => Some(deep::check(path, manifest, scratch, run)?),
         _ => None,
