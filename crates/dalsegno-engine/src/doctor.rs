@@ -142,8 +142,9 @@ fn databases(site: &Site, findings: &mut Findings) {
                 let source = sqlite::Source::Live(&live.path, PATIENCE);
                 match sqlite::table_counts(source, &mut dalsegno_database::Quiet) {
                     Ok(tables) => findings.good(format!(
-                        "database {alias}: SQLite, {size}, {} tables, `{path}`",
-                        tables.len()
+                        "database {alias}: SQLite, {size}, {} {}, `{path}`",
+                        tables.len(),
+                        if tables.len() == 1 { "table" } else { "tables" }
                     )),
                     Err(error) => findings.bad(format!("database {alias}: {error}"), error.hint()),
                 }

@@ -97,21 +97,27 @@ pub(super) fn discard_steps(
     run: Run<'_>,
 ) -> Result<Vec<PathBuf>, EngineError> {
     let removed = record.keeps();
+    // What cannot be removed does not keep the rest.
+    let mut failed = None;
     for step in &record.databases {
-        let failed = || EngineError::database(&step.alias);
-        let target = sqlite::Target::new(&step.live, &record.id.to_string()).map_err(failed())?;
-        sqlite::discard(&target).map_err(failed())?;
+        let target = sqlite::Target::new(&step.live, &record.id.to_string());
+        let done = target.and_then(|target| sqlite::discard(&target));
+        failed = failed.or(done.map_err(EngineError::database(&step.alias)).err());
     }
     let cancelled = || run.cancel.requested();
     for step in &record.storages {
         let kept = step.switched.as_ref().and_then(|s| s.kept.clone());
         for path in kept.into_iter().chain(step.present.clone()) {
-            dalsegno_media::discard(&path, &cancelled).map_err(EngineError::media(&step.alias))?;
+            let done = dalsegno_media::discard(&path, &cancelled);
+            failed = failed.or(done.map_err(EngineError::media(&step.alias)).err());
         }
     }
     let kept = record.fixtures.iter().filter_map(|step| step.kept.as_ref());
     for path in kept.chain(&record.present_fixtures) {
-        remove(path)?;
+        failed = failed.or(remove(path).err());
+    }
+    if let Some(error) = failed {
+        return Err(error);
     }
     Ok(removed)
 }
