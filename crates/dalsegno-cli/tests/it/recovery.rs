@@ -215,3 +215,52 @@ fn an_edited_fixture_is_not_thrown_away() {
     ok(&site, &["discard", &id, "--force"]);
     assert!(!site.names("fixtures").iter().any(|name| name.contains("dalsegno")));
 }
+
+#[test]
+fn a_tree_that_this_restore_did_not_put_there_is_not_deleted() {
+    let site = Site::plain();
+    backup(&site, "b", &[]);
+    site.write("media/old-site.txt", "only here");
+    let first = restore(&site, &["b", "--skip-database"]);
+    let second = restore(&site, &["b", "--skip-database"]);
+    ok(&site, &["rollback", &first, "--force"]);
+    assert_eq!(fs::read(site.path("media/old-site.txt")).expect("it is back"), b"only here");
+    ok(&site, &["rollback", &second, "--force"]);
+    let kept = site.names("").into_iter().filter(|name| name.starts_with(".media.dalsegno"));
+    let mut kept = kept.map(|name| site.path(name).join("old-site.txt"));
+    assert!(kept.any(|path| path.exists()), "the old site lies beside the live one");
+}
+
+#[test]
+fn a_record_cannot_lead_to_places_that_are_not_the_site_s() {
+    let site = Site::plain();
+    backup(&site, "b", &[]);
+    let id = restore(&site, &["b"]);
+    let victim = site.outside("victim");
+    fs::write(&victim, "theirs").expect("it can be written");
+    change_record(&site, &id, |record| {
+        record["fixtures"] = json!([{ "live": &victim, "kept": null, "sha256": "" }]);
+    });
+    for verb in ["rollback", "discard"] {
+        let answer = run(&site, &[verb, &id, "--force"]).expect(13);
+        assert!(answer.stderr.contains("is not a place of this site"), "{answer}");
+    }
+    change_record(&site, &id, |record| record["state"] = json!("switching"));
+    run(&site, &["restore", "b", "--force"]);
+    assert_eq!(fs::read(&victim).expect("it is there"), b"theirs");
+}
+
+#[test]
+fn a_link_planted_where_the_record_is_written_is_not_followed() {
+    let site = Site::plain();
+    backup(&site, "b", &[]);
+    damage(&site);
+    let id = restore(&site, &["b"]);
+    let victim = site.outside("victim");
+    fs::write(&victim, "theirs").expect("it can be written");
+    let aside = record_path(&site, &id).with_extension("json.new");
+    std::os::unix::fs::symlink(&victim, aside).expect("it can be made");
+    ok(&site, &["rollback", &id, "--force"]);
+    assert_eq!(fs::read(&victim).expect("it is there"), b"theirs");
+    assert_eq!(state(&site, &id), "rolled_back");
+}
