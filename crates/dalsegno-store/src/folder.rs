@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::{Listing, ObjectName, Owner, Store, StoreError, create_folders, sync_folder};
+use crate::leftover::{CLAIM, PARTIAL, REMOVED, remove_any};
+use crate::{Hold, Listing, ObjectName, Owner, Store, StoreError, create_folders, sync_folder};
 
 /// Objects as files (or folders) of one folder. Names that start with a dot are work in progress.
 #[derive(Debug)]
@@ -33,12 +34,14 @@ impl Default for FolderOptions {
     }
 }
 
-/// A name reserved for work in progress: a path beside the object's, that does not exist yet.
+/// A name reserved for work in progress: a path beside the object's, that does not exist yet, and
+/// the [`Hold`] that proves somebody works on it.
 /// Dropped without [`LocalFolder::publish`], whatever lies there is removed.
 #[derive(Debug)]
 pub struct Staged {
     path: PathBuf,
     published: bool,
+    _hold: Hold,
 }
 
 impl Staged {
@@ -73,17 +76,34 @@ impl LocalFolder {
         self.path(name).symlink_metadata().is_ok()
     }
 
-    /// A place beside the object's final name to build it in.
-    pub fn stage(&self, name: &ObjectName) -> Staged {
+    /// A place beside the object's final name to build it in, held until it is dropped.
+    pub fn stage(&self, name: &ObjectName) -> Result<Staged, StoreError> {
+        loop {
+            let path = self.aside(name, PARTIAL);
+            if path.symlink_metadata().is_ok() {
+                continue;
+            }
+            if let Some(hold) = Hold::take(&path, self.owner)? {
+                return Ok(Staged { path, published: false, _hold: hold });
+            }
+        }
+    }
+
+    /// Claims a name for objects to come, whatever their endings; `None` when somebody does or did.
+    pub fn claim(&self, stem: &str) -> Result<Option<Hold>, StoreError> {
+        Hold::take(&self.root.join(format!(".{stem}{CLAIM}")), self.owner)
+    }
+
+    /// A name beside the object's that no other call of this process gives.
+    fn aside(&self, name: &ObjectName, ending: &str) -> PathBuf {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let staged = format!(".{name}.{}-{number}.partial", std::process::id());
-        Staged { path: self.root.join(staged), published: false }
+        self.root.join(format!(".{name}.{}-{number}{ending}", std::process::id()))
     }
 
     /// Gives a finished object its name, at once and durably, or refuses when the name is taken.
-    /// The object's own bytes must be durable already.
-    pub fn publish(&self, mut staged: Staged, name: &ObjectName) -> Result<PathBuf, StoreError> {
+    /// The object's own bytes must be durable already. It stays held until `staged` is dropped.
+    pub fn publish(&self, staged: &mut Staged, name: &ObjectName) -> Result<PathBuf, StoreError> {
         give_all(self.owner, &staged.path)?;
         let path = self.path(name);
         rename_new(&staged.path, &path)?;
@@ -95,7 +115,7 @@ impl LocalFolder {
 
 impl Store for LocalFolder {
     fn put(&self, name: &ObjectName, body: &mut dyn Read) -> Result<u64, StoreError> {
-        let staged = self.stage(name);
+        let mut staged = self.stage(name)?;
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -108,7 +128,7 @@ impl Store for LocalFolder {
                 file.sync_all().map(|()| size)
             })
             .map_err(|e| StoreError::io("write", staged.path(), e))?;
-        self.publish(staged, name)?;
+        self.publish(&mut staged, name)?;
         Ok(size)
     }
 
@@ -137,16 +157,26 @@ impl Store for LocalFolder {
         Ok(found)
     }
 
-    /// Renames the object aside first: an object half deleted by a crash has no name any more.
+    /// Renames the object aside first: an object half deleted by a crash has no name any more, and
+    /// [`crate::sweep`] removes the rest of it.
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
         let path = self.path(name);
-        let aside = self.stage(name);
-        match fs::rename(&path, aside.path()) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-            done => done.map_err(|e| StoreError::io("delete", &path, e))?,
-        }
+        let aside = loop {
+            let aside = self.aside(name, REMOVED);
+            match rename_new(&path, &aside) {
+                Err(StoreError::Exists { .. }) => {}
+                done => break done.map(|()| aside),
+            }
+        };
+        let aside = match aside {
+            Err(_) if !self.contains(name) => return Ok(()),
+            Err(StoreError::Io { source, .. }) => {
+                return Err(StoreError::Io { action: "delete", path, source });
+            }
+            aside => aside?,
+        };
         sync_folder(&self.root)?;
-        remove_any(aside.path()).map_err(|e| StoreError::io("delete", &path, e))
+        remove_any(&aside).map_err(|e| StoreError::io("delete", &path, e))
     }
 
     fn describe(&self) -> String {
@@ -182,13 +212,4 @@ fn give_all(owner: Owner, path: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-fn remove_any(path: &Path) -> io::Result<()> {
-    match path.symlink_metadata() {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(e),
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-    }
 }

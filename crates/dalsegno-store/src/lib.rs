@@ -6,12 +6,16 @@
 
 mod error;
 mod folder;
+mod hold;
+mod leftover;
 mod name;
 mod owner;
 mod store;
 
 pub use error::StoreError;
 pub use folder::{FolderOptions, LocalFolder, Staged};
+pub use hold::{Hold, Life};
+pub use leftover::{Leftover, Swept, leftovers, sweep};
 pub use name::ObjectName;
 pub use owner::{Owner, create_folders, sync_folder};
 pub use store::{Listing, Store};

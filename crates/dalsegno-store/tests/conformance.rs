@@ -71,15 +71,17 @@ fn local_folder() {
 fn a_folder_is_published_and_deleted_whole() {
     let dir = tempfile::tempdir().unwrap();
     let store = LocalFolder::open(dir.path(), FolderOptions::default()).unwrap();
-    let staged = store.stage(&name("tree"));
+    let mut staged = store.stage(&name("tree")).unwrap();
     std::fs::create_dir(staged.path()).unwrap();
     std::fs::write(staged.path().join("x"), b"x").unwrap();
-    let path = store.publish(staged, &name("tree")).unwrap();
+    let path = store.publish(&mut staged, &name("tree")).unwrap();
+    drop(staged);
     assert!(path.join("x").exists());
 
-    let second = store.stage(&name("tree"));
+    let mut second = store.stage(&name("tree")).unwrap();
     std::fs::create_dir(second.path()).unwrap();
-    assert_eq!(store.publish(second, &name("tree")).unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(store.publish(&mut second, &name("tree")).unwrap_err().kind(), ErrorKind::Refused);
+    drop(second);
     assert!(path.join("x").exists());
     store.delete(&name("tree")).unwrap();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
