@@ -85,6 +85,13 @@ pub(crate) fn valid_id(id: &[u8]) -> bool {
         && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
+/// Whether a name beside or inside a root is of something unfinished, which is of no use to anybody
+/// once its restore is over; the other names keep data.
+pub fn is_unfinished(path: &Path) -> bool {
+    let name = path.file_name().map_or(&b""[..], OsStr::as_bytes);
+    matches!(role(name), Some(Role::Staged | Role::Part))
+}
+
 /// Everything that restores left beside and inside a root (as [`crate::Target`] resolves it), by
 /// name; sorted. A missing root has none inside.
 pub fn leftovers(live_root: &Path) -> Result<Vec<PathBuf>, MediaError> {

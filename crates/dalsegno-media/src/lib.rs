@@ -34,7 +34,7 @@ pub use capture::{Capture, CaptureOptions, Found, LargeFile, Rule, capture};
 pub use changes::{Changes, Tally, plan};
 pub use compare::{Aspects, Difference, compare};
 pub use error::MediaError;
-pub use leftover::leftovers;
+pub use leftover::{is_unfinished, leftovers};
 pub use restore::{
     Method, OwnerPolicy, Recovered, Resolution, RolledBack, SealedTree, StageOptions, StagedTree,
     Strategy, Switched, Target, discard, rollback, written_since,

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use dalsegno_format::{Entry, EntryKind, Extent, Timestamp, TreePath};
 use dalsegno_media::{
-    MediaError, Method, OwnerPolicy, Selection, StageOptions, StagedTree, Strategy, Target,
-    compare, discard, leftovers, plan, rollback,
+    MediaError, Method, OwnerPolicy, Recovered, Resolution, Selection, StageOptions, StagedTree,
+    Strategy, Target, compare, discard, leftovers, plan, rollback,
 };
 use support::{
     NO, again, as_nobody, contents, is_root, mount, odd_tree, picture, put, seal, site, stage,
@@ -446,6 +446,20 @@ fn leftovers_stop_a_second_restore_of_the_same_id() {
     assert!(matches!(again.err(), Some(MediaError::Leftover { .. })));
     discard(&path, NO).unwrap();
     stage(&live, "1", &take(&live, &usual())).abandon(NO).unwrap();
+}
+
+#[test]
+fn a_journal_that_was_killed_in_its_first_write_is_removed() {
+    let (_home, live) = site(&[("a", "1")]);
+    let staged = stage(&live, "1", &take(&live, &usual()));
+    let tree = staged.path().to_path_buf();
+    drop(staged);
+    for part in [tree.with_extension("part"), live.join(".dalsegno-1.part")] {
+        fs::write(part, "dalsegno-switch 1\npurpose rest").unwrap();
+    }
+    let found = Target::new(&live, "1").unwrap().recover(Resolution::Undo).unwrap();
+    assert_eq!(found, Recovered::NotSwitched { staged: tree.clone() });
+    assert_eq!(leftovers(&live).unwrap(), [tree]);
 }
 
 #[test]
