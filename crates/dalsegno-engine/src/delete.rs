@@ -6,14 +6,17 @@ use dalsegno_archive::{Archive, sidecar};
 use dalsegno_format::tree;
 use dalsegno_store::{FolderOptions, LocalFolder, ObjectName, Store};
 
-use crate::EngineError;
+use crate::backup::clear;
 use crate::open::has_archive_name;
+use crate::step::step;
+use crate::{EngineError, Run};
 
-/// Removes a backup and its sidecar; returns what was removed.
+/// Removes a backup and its sidecar; returns what was removed. What killed runs left in its folder
+/// goes too.
 ///
-/// The archive goes first: a crash in between leaves a sidecar without an archive, which nothing
-/// takes for a backup, never an archive that lost its name half-way.
-pub fn delete(path: &Path) -> Result<Vec<PathBuf>, EngineError> {
+/// The sidecar goes first: a crash in between leaves a whole backup without one. Of a backup whose
+/// removal began nothing has its name any more.
+pub fn delete(path: &Path, run: Run<'_>) -> Result<Vec<PathBuf>, EngineError> {
     let absolute = std::path::absolute(path).map_err(|e| EngineError::io("find", path, e))?;
     let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
         return Err(EngineError::Request {
@@ -25,16 +28,18 @@ pub fn delete(path: &Path) -> Result<Vec<PathBuf>, EngineError> {
         return Err(EngineError::NotABackup { path: path.to_owned() });
     }
     let store = LocalFolder::open(folder, FolderOptions::default())?;
+    clear(folder, FolderOptions::default(), run)?;
     let Some(name) = name.to_str() else {
         return Err(EngineError::NotABackup { path: path.to_owned() });
     };
     let mut removed = Vec::new();
     let beside = sidecar::path(Path::new(name));
-    for object in [Path::new(name), beside.as_path()] {
+    for object in [beside.as_path(), Path::new(name)] {
         let object = ObjectName::new(object.to_string_lossy())?;
         if store.contains(&object) {
             store.delete(&object)?;
-            removed.push(store.path(&object));
+            removed.insert(0, store.path(&object));
+            step("deleted");
         }
     }
     Ok(removed)

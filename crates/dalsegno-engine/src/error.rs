@@ -259,6 +259,42 @@ pub enum EngineError {
         /// What was written.
         changed: String,
     },
+    /// An interrupted restore, rollback or discard can be neither finished nor undone now.
+    #[error(
+        "restore `{id}` was interrupted while {state}, and cannot be brought to an end: {source}"
+    )]
+    Unended {
+        /// Id of the restore.
+        id: String,
+        /// How far it came, in words.
+        state: &'static str,
+        /// Why.
+        source: Box<EngineError>,
+    },
+    /// A rollback stopped on its way.
+    #[error(
+        "the rollback of restore `{id}` stopped half-way: {}; {} still restored: {source}",
+        put_back(old),
+        named(restored)
+    )]
+    RollbackStuck {
+        /// Id of the restore.
+        id: String,
+        /// What is as it was before the restore.
+        old: Vec<String>,
+        /// What holds the restored data.
+        restored: Vec<String>,
+        /// Why it stopped.
+        source: Box<EngineError>,
+    },
+    /// Kept old data could not be removed.
+    #[error("not all of the old data of restore `{id}` could be removed: {source}")]
+    DiscardStuck {
+        /// Id of the restore.
+        id: String,
+        /// What stopped it first.
+        source: Box<EngineError>,
+    },
     /// A fixture file was edited after the restore that is to be rolled back.
     #[error("fixture file `{path}` was edited after the restore")]
     FixtureChanged {
@@ -326,6 +362,22 @@ pub enum EngineError {
     Cancelled,
 }
 
+fn named(steps: &[String]) -> String {
+    match steps {
+        [] => "nothing is".to_owned(),
+        [one] => format!("{one} is"),
+        all => format!("{} are", all.join(", ")),
+    }
+}
+
+fn put_back(steps: &[String]) -> String {
+    match steps {
+        [] => "nothing has its old data back".to_owned(),
+        [one] => format!("{one} has its old data back"),
+        all => format!("{} have their old data back", all.join(", ")),
+    }
+}
+
 fn more(count: usize) -> String {
     if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() }
 }
@@ -354,6 +406,19 @@ impl EngineError {
         }
     }
 
+    /// Whether the system denied it to this user, somewhere in the chain of causes.
+    pub(crate) fn is_denied(&self) -> bool {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            let io = error.downcast_ref::<io::Error>();
+            if io.is_some_and(|e| e.kind() == io::ErrorKind::PermissionDenied) {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+
     /// The row of the outcome table.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -375,6 +440,9 @@ impl EngineError {
             Self::Busy { .. } => ErrorKind::Locked,
             Self::Damaged { .. } => ErrorKind::Damaged,
             Self::PreBackup(e) | Self::SwitchUndone(e) => e.kind(),
+            Self::Unended { source, .. }
+            | Self::RollbackStuck { source, .. }
+            | Self::DiscardStuck { source, .. } => source.kind(),
             Self::Cancelled => ErrorKind::Cancelled,
             Self::RestoreState { .. }
             | Self::NotABackup { .. }

@@ -2,6 +2,11 @@
 
 use crate::EngineError;
 
+/// A cause's own hint, if it has one, and what to do after it.
+fn then(source: &EngineError, next: &str) -> String {
+    source.hint().map_or_else(|| next.to_owned(), |hint| format!("{hint} {next}"))
+}
+
 impl EngineError {
     /// The next thing to do.
     pub fn hint(&self) -> Option<String> {
@@ -16,6 +21,22 @@ impl EngineError {
                 None => "Restore without it: `--no-pre-backup`.".to_owned(),
             }),
             Self::SwitchUndone(e) => e.hint(),
+            Self::Unended { id, source, .. } => Some(then(
+                source,
+                &format!("Once that is put right, `dalsegno rollback {id}` ends it."),
+            )),
+            Self::RollbackStuck { id, source, .. } => Some(then(
+                source,
+                &format!(
+                    "`dalsegno rollback {id}` goes on from there; until then keep the site stopped."
+                ),
+            )),
+            Self::DiscardStuck { id, .. } if self.is_denied() => Some(format!(
+                "Run `dalsegno discard {id}` as root, or as the owner of the folder it lies in: what could be removed is gone."
+            )),
+            Self::DiscardStuck { id, .. } => {
+                Some(format!("Once that is put right, run `dalsegno discard {id}` again."))
+            }
             other => other.hint_on_request().or_else(|| other.hint_on_site()),
         }
     }

@@ -24,6 +24,7 @@ mod run;
 mod site;
 mod space;
 mod spool;
+mod step;
 mod verify;
 mod watched;
 
@@ -37,9 +38,9 @@ pub use find::{Listed, PRE_RESTORE_TAG, file_stem, find, scan};
 pub use look::{contents, get, get_to_file, tree_path};
 pub use outcome::{OUTCOMES, Outcome, outcome};
 pub use restore::{
-    DatabasePlan, DatabaseStep, DiscardReport, FixturePlan, MediaStrategy, RestorePlan,
-    RestoreRecord, RestoreReport, RestoreRequest, RollbackReport, State, StoragePlan, StorageStep,
-    TablePlan, discard, find_restore, plan_restore, restore, rollback,
+    DatabasePlan, DatabaseStep, DiscardReport, FixturePlan, Interruption, MediaStrategy,
+    RestorePlan, RestoreRecord, RestoreReport, RestoreRequest, RollbackReport, State, StoragePlan,
+    StorageStep, TablePlan, discard, find_restore, interrupted, plan_restore, restore, rollback,
 };
 pub use run::{Cancel, Clock, Progress, Run, Silent, SystemClock, rfc3339};
 pub use site::{LiveDatabase, MediaRoot, OtherStorage, Site};

@@ -4,9 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use dalsegno_store::{Owner, create_folders};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::run::rfc3339;
 use crate::{EngineError, Run};
@@ -49,19 +51,49 @@ impl Lock {
         lock(&mut file, FlockOperation::NonBlockingLockShared, root)?;
         Ok(Some(Self { _file: file }))
     }
+
+    /// Whether [`Lock::take`] would get it now; the error is the one it would give.
+    pub(crate) fn probe(root: &Path) -> Result<(), EngineError> {
+        let Ok(mut file) = File::open(root.join(".lock")) else { return Ok(()) };
+        lock(&mut file, FlockOperation::NonBlockingLockExclusive, root)
+    }
+
+    /// Whether a restore, rollback or discard has it now.
+    pub(crate) fn is_taken(root: &Path) -> bool {
+        matches!(Self::share(root), Err(EngineError::Busy { .. }))
+    }
 }
 
+/// Those who only look have the lock for an instant: that long is waited.
+const INSTANT: Duration = Duration::from_millis(200);
+
 fn lock(file: &mut File, operation: FlockOperation, root: &Path) -> Result<(), EngineError> {
-    match flock(&*file, operation) {
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut holder = String::new();
-            let _ = file.take(300).read_to_string(&mut holder);
-            let holder = match holder.trim() {
-                "" => "another process".to_owned(),
-                holder => holder.to_owned(),
-            };
-            Err(EngineError::Busy { root: root.to_owned(), holder })
+    let until = Instant::now() + INSTANT;
+    loop {
+        match flock(&*file, operation) {
+            Err(Errno::WOULDBLOCK) if Instant::now() < until => {
+                std::thread::sleep(INSTANT / 10);
+            }
+            Err(Errno::WOULDBLOCK) => {
+                return Err(EngineError::Busy { root: root.to_owned(), holder: holder(file) });
+            }
+            done => {
+                return done.map_err(|e| EngineError::io("lock", &root.join(".lock"), e.into()));
+            }
         }
-        done => done.map_err(|e| EngineError::io("lock", &root.join(".lock"), e.into())),
+    }
+}
+
+/// Who has the lock, in words.
+fn holder(file: &mut File) -> String {
+    // Backups share it and write nothing: what stands there is of an earlier restore.
+    if flock(&*file, FlockOperation::NonBlockingLockShared).is_ok() {
+        return "a backup that runs".to_owned();
+    }
+    let mut holder = String::new();
+    let _ = file.take(300).read_to_string(&mut holder);
+    match holder.trim() {
+        "" => "another process".to_owned(),
+        holder => holder.to_owned(),
     }
 }

@@ -28,6 +28,7 @@ pub(super) fn backup(invocation: &Invocation, args: BackupArgs) -> Result<ExitCo
         "form": report.form,
         "outcome": report.manifest.completion.outcome,
         "stored_bytes": report.stored_bytes,
+        "recovered": report.recovered,
         "engine_seconds": took.as_secs_f64(),
         "startup_seconds": site.project.started_in.as_secs_f64(),
         "manifest": report.manifest,
@@ -41,6 +42,15 @@ pub(super) fn backup(invocation: &Invocation, args: BackupArgs) -> Result<ExitCo
         duration(took),
         duration(site.project.started_in),
     );
+    if invocation.face.quiet && !invocation.face.json() {
+        // Cron mails what is printed, and this changed the site.
+        for told in &report.recovered {
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("warning: {told}\n"),
+            );
+        }
+    }
     if invocation.face.quiet && !report.is_complete() && !invocation.face.json() {
         // Cron mails what is printed: a partial backup is never silent.
         let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());

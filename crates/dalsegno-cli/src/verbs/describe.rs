@@ -10,6 +10,7 @@ use super::Invocation;
 
 pub(super) fn describe(invocation: &Invocation) -> Result<ExitCode, EngineError> {
     let site = invocation.site()?;
+    invocation.tell_interrupted(&site);
     let described = site.descriptor().masked_json();
     let settings = serde_json::to_value(site.settings()).unwrap_or_default();
     let mut text = serde_json::to_string_pretty(&described).unwrap_or_default();

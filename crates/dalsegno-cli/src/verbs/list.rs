@@ -14,9 +14,12 @@ use crate::args::{ListArgs, ShowArgs};
 use crate::sheet::{Sheet, count, duration, table};
 
 pub(super) fn list(invocation: &Invocation, args: &ListArgs) -> Result<ExitCode, EngineError> {
-    let folders = match &args.output_dir {
-        Some(folder) => vec![folder.clone()],
-        None => invocation.site()?.folders(),
+    let folders = if let Some(folder) = &args.output_dir {
+        vec![folder.clone()]
+    } else {
+        let site = invocation.site()?;
+        invocation.tell_interrupted(&site);
+        site.folders()
     };
     let mut backups = scan(&folders)?;
     backups.truncate(args.limit.unwrap_or(usize::MAX));

@@ -20,7 +20,7 @@ pub(super) fn contents(
     invocation: &Invocation,
     args: &ContentsArgs,
 ) -> Result<ExitCode, EngineError> {
-    let source = invocation.backup(&args.source)?;
+    let source = invocation.backup_quietly(&args.source)?;
     let path =
         args.path.as_deref().map(|p| tree_path(std::ffi::OsStr::new(p).as_bytes())).transpose()?;
     let json = invocation.face.json();
@@ -74,7 +74,7 @@ fn line(entry: &Entry) -> String {
 }
 
 pub(super) fn get(invocation: &Invocation, args: &GetArgs) -> Result<ExitCode, EngineError> {
-    let source = invocation.backup(&args.source)?;
+    let source = invocation.backup_quietly(&args.source)?;
     let path = tree_path(std::ffi::OsStr::new(&args.path).as_bytes())?;
     if let Some(output) = &args.output {
         let watcher = Watcher::new(invocation.face);
@@ -121,6 +121,7 @@ fn is_text(path: &str) -> bool {
 
 pub(super) fn diff(invocation: &Invocation, args: &DiffArgs) -> Result<ExitCode, EngineError> {
     let site = invocation.site()?;
+    invocation.tell_interrupted(&site);
     let folders = site.folders();
     let old = dalsegno_engine::find(&folders, &args.old)?;
     let new = match args.new.as_str() {

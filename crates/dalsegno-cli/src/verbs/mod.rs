@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use dalsegno_engine::{Cancel, EngineError, Run, Site, SystemClock, find};
+use dalsegno_engine::{
+    Cancel, EngineError, Progress as _, Run, Site, SystemClock, find, interrupted,
+};
 use dalsegno_format::ErrorKind;
 use dalsegno_project::{Project, ProjectOptions};
 
@@ -56,12 +58,32 @@ impl Invocation {
     }
 
     /// The backup that is meant. A path needs no project; anything else is looked up in the
-    /// project's folders.
+    /// project's folders, and what is wrong with the project itself is told.
     fn backup(&self, wanted: &str) -> Result<PathBuf, EngineError> {
-        if wanted.contains('/') || (wanted != "latest" && std::path::Path::new(wanted).exists()) {
-            return find(&[], wanted);
+        let Some(site) = self.searched(wanted)? else { return find(&[], wanted) };
+        self.tell_interrupted(&site);
+        find(&site.folders(), wanted)
+    }
+
+    /// The same for what goes on to another program.
+    fn backup_quietly(&self, wanted: &str) -> Result<PathBuf, EngineError> {
+        let site = self.searched(wanted)?;
+        find(&site.map(|site| site.folders()).unwrap_or_default(), wanted)
+    }
+
+    fn searched(&self, wanted: &str) -> Result<Option<Site>, EngineError> {
+        let is_path =
+            wanted.contains('/') || (wanted != "latest" && std::path::Path::new(wanted).exists());
+        if is_path { Ok(None) } else { self.site().map(Some) }
+    }
+
+    /// A warning for each restore that was killed, by those who leave it as it is.
+    fn tell_interrupted(&self, site: &Site) {
+        let watcher = Watcher::new(self.face);
+        for one in interrupted(site) {
+            watcher.warn(&format!("{}. {}", one.text, one.hint));
         }
-        find(&self.site()?.folders(), wanted)
+        watcher.finish();
     }
 }
 

@@ -100,7 +100,10 @@ pub(super) fn delete(invocation: &Invocation, args: &DeleteArgs) -> Result<ExitC
             format!("Delete the backup {} ({known})?\nIt cannot be brought back.", path.display());
         invocation.face.confirm(&question, "deleting the backup")?;
     }
-    let removed = dalsegno_engine::delete(&path)?;
+    let watcher = Watcher::new(invocation.face);
+    let removed = dalsegno_engine::delete(&path, invocation.run(&watcher));
+    watcher.finish();
+    let removed = removed?;
     let text = format!("Deleted {}.\n", path.display());
     invocation.face.report("delete", json!({ "removed": removed }), &text);
     Ok(ExitCode::SUCCESS)

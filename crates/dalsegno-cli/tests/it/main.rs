@@ -9,6 +9,8 @@ mod doctor;
 mod find;
 mod forms;
 mod interrupted;
+mod killed;
+mod leftover;
 mod look;
 mod migrations;
 mod odd_settings;

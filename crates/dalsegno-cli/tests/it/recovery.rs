@@ -16,7 +16,7 @@ fn record_path(site: &Site, id: &str) -> PathBuf {
     site.path(format!("backups_data/restores/{id}.json"))
 }
 
-fn change_record(site: &Site, id: &str, change: impl FnOnce(&mut Value)) {
+pub(crate) fn change_record(site: &Site, id: &str, change: impl FnOnce(&mut Value)) {
     let path = record_path(site, id);
     let bytes = fs::read(&path).expect("the record is there");
     let mut record = serde_json::from_slice(&bytes).expect("it is JSON");
@@ -24,14 +24,14 @@ fn change_record(site: &Site, id: &str, change: impl FnOnce(&mut Value)) {
     fs::write(&path, record.to_string()).expect("it can be written");
 }
 
-fn state(site: &Site, id: &str) -> String {
+pub(crate) fn state(site: &Site, id: &str) -> String {
     let bytes = fs::read(record_path(site, id)).expect("the record is there");
     let record: Value = serde_json::from_slice(&bytes).expect("it is JSON");
     record["state"].as_str().expect("it has a state").to_owned()
 }
 
 /// A damaged site, and one whose database was restored when the process died before the storage.
-fn half_restored() -> (Site, dalsegno_testkit::State, String) {
+pub(crate) fn half_restored() -> (Site, dalsegno_testkit::State, String) {
     let site = Site::plain();
     backup(&site, "b", &[]);
     damage(&site);

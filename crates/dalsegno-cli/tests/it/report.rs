@@ -40,7 +40,7 @@ fn json_lines() {
     }
     let keys: Vec<&String> = last.as_object().expect("it is an object").keys().collect();
     assert_snapshot!(format!("{keys:?}"), @r#"
-    ["event", "verb", "id", "name", "path", "form", "outcome", "stored_bytes", "engine_seconds", "startup_seconds", "manifest"]
+    ["event", "verb", "id", "name", "path", "form", "outcome", "stored_bytes", "recovered", "engine_seconds", "startup_seconds", "manifest"]
     "#);
     assert_eq!(
         (&last["event"], &last["verb"], &last["outcome"]),

@@ -11,17 +11,20 @@ mod media;
 mod output;
 mod references;
 mod request;
+mod unfinished;
 
 use std::path::PathBuf;
 
 use dalsegno_format::{Form, Manifest, Outcome};
 
-use crate::lock::Lock;
+use crate::restore::settle;
+use crate::step::step;
 use crate::{EngineError, Run, Site};
 
 pub(crate) use database::{BUSY_TIMEOUT, RunWatch};
 pub(crate) use fixtures::folders as fixture_folders;
 pub use request::BackupRequest;
+pub(crate) use unfinished::clear;
 
 /// What a finished backup is.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct BackupReport {
     pub manifest: Manifest,
     /// Bytes it takes.
     pub stored_bytes: u64,
+    /// Killed restores that were brought to an end before it began, a sentence for each.
+    pub recovered: Vec<String>,
 }
 
 impl BackupReport {
@@ -44,14 +49,16 @@ impl BackupReport {
 }
 
 /// Backs up the site. Nothing is left behind when it fails. Refused while a restore is under way:
-/// it would capture the rows of one state and the files of another.
+/// it would capture the rows of one state and the files of another. One that was killed half-way is
+/// first brought to an end for the same reason.
 pub fn backup(
     site: &Site,
     request: &BackupRequest,
     run: Run<'_>,
 ) -> Result<BackupReport, EngineError> {
-    let _lock = Lock::share(&site.settings().root)?;
-    backup_under_lock(site, request, run)
+    let (_lock, recovered) = settle(site, run)?;
+    let report = backup_under_lock(site, request, run)?;
+    Ok(BackupReport { recovered, ..report })
 }
 
 /// The same for a caller who holds the lock.
@@ -62,6 +69,7 @@ pub(crate) fn backup_under_lock(
 ) -> Result<BackupReport, EngineError> {
     let scope = request::scope(site, request)?;
     let output = output::Output::reserve(site, request, &scope, run)?;
+    step("reserved");
     let captured = capture::capture(site, &scope, &output, run)?;
     output.publish(captured, run)
 }

@@ -1,16 +1,17 @@
 //! Where a backup is built and published.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use dalsegno_archive::{Written, sidecar};
 use dalsegno_format::{BackupId, Form, backup_name, is_backup_name};
-use dalsegno_store::{FolderOptions, LocalFolder, ObjectName, Staged, Store, StoreError};
+use dalsegno_store::{FolderOptions, Hold, LocalFolder, ObjectName, Staged, Store, StoreError};
 use jiff::Zoned;
 
 use super::BackupReport;
 use super::request::{BackupRequest, Scope};
+use crate::step::step;
 use crate::{EngineError, Run, Site};
 
 /// A name reserved in a folder of backups.
@@ -27,7 +28,7 @@ pub(crate) struct Output {
     store: LocalFolder,
     object: ObjectName,
     staged: Staged,
-    _claim: Option<Claim>,
+    _claim: Option<Hold>,
 }
 
 impl Output {
@@ -47,9 +48,11 @@ impl Output {
         if rustix::fs::access(&folder, rights).is_err() {
             return Err(EngineError::OutputNotWritable { path: folder });
         }
+        super::clear(&folder, options, run)?;
         let begun = run.local_now(site.time_zone());
-        let (stem, object, claim) = name(&store, &folder, request, scope.form, &begun)?;
-        let staged = store.stage(&object);
+        let (stem, object, claim) =
+            name(&store, request, scope.form, &begun).map_err(|error| denied(error, &folder))?;
+        let staged = store.stage(&object).map_err(|error| not_writable(error, &folder))?;
         Ok(Self {
             id: run.new_id(),
             stem,
@@ -76,14 +79,16 @@ impl Output {
 
     /// Gives the finished archive its name; then writes the sidecar, which can be rebuilt.
     pub(crate) fn publish(
-        self,
+        mut self,
         written: Written,
         run: Run<'_>,
     ) -> Result<BackupReport, EngineError> {
         if self.form == Form::Folder {
             self.private_folder()?;
         }
-        let path = self.store.publish(self.staged, &self.object)?;
+        step("publish");
+        let path = self.store.publish(&mut self.staged, &self.object)?;
+        step("published");
         if self.form != Form::Folder {
             let beside = sidecar::path(Path::new(self.object.as_str()));
             let beside = ObjectName::new(beside.to_string_lossy())?;
@@ -100,6 +105,7 @@ impl Output {
             form: self.form,
             manifest: written.manifest,
             stored_bytes: written.stored_bytes,
+            recovered: Vec::new(),
         })
     }
 
@@ -126,35 +132,19 @@ fn not_writable(error: StoreError, folder: &Path) -> EngineError {
     }
 }
 
-/// A name taken while the backup of it is being made: two may begin in the same second.
-#[derive(Debug)]
-struct Claim(PathBuf);
-
-impl Claim {
-    /// Takes a name, unless somebody else has.
-    fn take(folder: &Path, stem: &str) -> Result<Option<Self>, EngineError> {
-        let path = folder.join(format!(".{stem}.claim.partial"));
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(None),
-            Err(e) => Err(not_writable(StoreError::io("create", &path, e), folder)),
-            Ok(_) => Ok(Some(Self(path))),
-        }
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+fn denied(error: EngineError, folder: &Path) -> EngineError {
+    match error {
+        EngineError::Store(error) => not_writable(error, folder),
+        error => error,
     }
 }
 
 fn name(
     store: &LocalFolder,
-    folder: &Path,
     request: &BackupRequest,
     form: Form,
     begun: &Zoned,
-) -> Result<(String, ObjectName, Option<Claim>), EngineError> {
+) -> Result<(String, ObjectName, Option<Hold>), EngineError> {
     let object = |stem: &str, form: Form| ObjectName::new(format!("{stem}{}", form.extension()));
     if let Some(wanted) = &request.filename {
         let ending = form.extension();
@@ -176,7 +166,8 @@ fn name(
     }
     for attempt in 1.. {
         let stem = backup_name(begun.datetime(), attempt);
-        let Some(claim) = Claim::take(folder, &stem)? else { continue };
+        // Two may begin in the same second.
+        let Some(claim) = store.claim(&stem)? else { continue };
         let mut taken = false;
         for form in Form::ALL {
             taken |= store.contains(&object(&stem, form)?);

@@ -4,6 +4,8 @@
 //! Nothing live changes before the switch. The switch is journaled: the record of a restore is
 //! written durably before and after each step, and names what each step left where.
 
+mod interruption;
+mod leftover;
 mod places;
 mod plan;
 mod record;
@@ -22,10 +24,14 @@ use crate::find::PRE_RESTORE_TAG;
 use crate::lock::Lock;
 use crate::{BackupReport, EngineError, Run, Site};
 
+pub(crate) use interruption::told;
+pub use interruption::{Interruption, interrupted};
+pub(crate) use leftover::{Left, left};
 pub(crate) use plan::below;
 pub use plan::{DatabasePlan, FixturePlan, RestorePlan, StoragePlan, TablePlan, plan_restore};
 pub use record::{DatabaseStep, RestoreRecord, State, StorageStep, find_restore};
-pub(crate) use record::{restores, unreadable_records};
+pub(crate) use record::{records_aside, restores, unreadable_records};
+pub(crate) use recover::settle;
 pub use request::{MediaStrategy, RestoreRequest};
 pub use undo::{DiscardReport, RollbackReport, discard, rollback};
 
@@ -61,12 +67,12 @@ pub fn restore(
     let _lock = Lock::take(root, "restore", run)?;
     let lives = plan.lives();
     let fresh;
-    let plan = if recover::recover(site, None, &lives, run)? {
+    let plan = if recover::recover(site, None, &lives, run)?.is_empty() {
+        plan
+    } else {
         // What the plan saw of the site is not so any more.
         fresh = plan_restore(site, &plan.request, run)?;
         &fresh
-    } else {
-        plan
     };
     let pre_backup = pre_backup(site, plan, run)?;
     let pre_path = pre_backup.as_ref().map(|report| report.path.clone());

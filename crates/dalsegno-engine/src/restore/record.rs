@@ -15,7 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::RestorePlan;
 use crate::run::rfc3339;
+use crate::step::step;
 use crate::{EngineError, Run, Site};
+
+/// What a record is called while it is written.
+const ASIDE: &str = "json.new";
 
 /// One restore, as it is on disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -251,6 +255,17 @@ impl RestoreRecord {
         self.state == State::Switching && self.fixtures_done && steps.all(|switched| switched)
     }
 
+    /// The steps that hold restored data, in words, in the order in which they are undone.
+    pub(super) fn switched_steps(&self) -> Vec<String> {
+        let fixtures = self.fixtures.iter().rev();
+        let fixtures = fixtures.map(|f| format!("fixture file `{}`", f.live.display()));
+        let storages = self.storages.iter().rev().filter(|s| s.switched.is_some());
+        let storages = storages.map(|s| format!("storage `{}`", s.alias));
+        let databases = self.databases.iter().rev().filter(|d| d.switched.is_some());
+        let databases = databases.map(|d| format!("database `{}`", d.alias));
+        fixtures.chain(storages).chain(databases).collect()
+    }
+
     /// Whether nothing is left to be brought to an end.
     pub(super) fn is_over(&self) -> bool {
         use State::{Discarded, Failed, RolledBack, Switched};
@@ -280,7 +295,8 @@ impl RestoreRecord {
 
     /// Writes the record durably.
     pub(super) fn write(&self) -> Result<(), EngineError> {
-        let aside = self.path.with_extension("json.new");
+        step("record");
+        let aside = self.path.with_extension(ASIDE);
         let failed = |e| EngineError::io("write the record", &self.path, e);
         let json = serde_json::to_vec_pretty(self).expect("records have string keys only");
         // The folder is the site's, and root may be writing: nothing that lies there is followed.
@@ -294,8 +310,11 @@ impl RestoreRecord {
         file.write_all(&json).and_then(|()| file.sync_all()).map_err(failed)?;
         let folder = self.path.parent().expect("records lie in a folder");
         Owner::of(folder)?.apply(&aside)?;
+        step("record-aside");
         fs::rename(&aside, &self.path).map_err(failed)?;
-        Ok(sync_folder(folder)?)
+        sync_folder(folder)?;
+        step("recorded");
+        Ok(())
     }
 
     pub(super) fn enter(&mut self, state: State) -> Result<(), EngineError> {
@@ -335,6 +354,17 @@ pub(crate) fn restores(site: &Site) -> Result<Vec<RestoreRecord>, EngineError> {
     }
     records.sort_by_key(|r| std::cmp::Reverse(r.id));
     Ok(records)
+}
+
+/// Records that were being written when their process died. The caller holds the lock, or only
+/// names them.
+pub(crate) fn records_aside(site: &Site) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder(site)) else { return Vec::new() };
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut aside: Vec<PathBuf> =
+        paths.filter(|path| path.to_string_lossy().ends_with(&format!(".{ASIDE}"))).collect();
+    aside.sort();
+    aside
 }
 
 /// Records that cannot be read, with the reason.

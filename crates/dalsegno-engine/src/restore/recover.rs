@@ -1,6 +1,6 @@
-//! What a killed restore, rollback or discard left is brought to an end by the next one: a restore
-//! whose every step was switched is complete, any other is undone; a rollback or discard that had
-//! begun is finished.
+//! What a killed restore, rollback or discard left is brought to an end by the next verb that takes
+//! the lock, or reads the live site for a backup: a restore whose every step was switched is
+//! complete, any other is undone; a rollback or discard that had begun is finished.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
@@ -10,41 +10,40 @@ use dalsegno_database::sqlite;
 use dalsegno_format::BackupId;
 use dalsegno_media::{Method, Recovered, Resolution, Switched, Target};
 
-use super::record::{DatabaseStep, RestoreRecord, State, StorageStep, restores};
+use super::interruption::unfinished;
+use super::leftover::clear;
+use super::record::{DatabaseStep, RestoreRecord, State, StorageStep};
 use super::switch::BUSY_TIMEOUT;
-use super::undo::{Present, discard_steps, refuse_changed, undo_steps};
+use super::undo::{Present, discard_steps, refuse_changed, stuck, undo_steps};
+use crate::lock::Lock;
 use crate::{EngineError, Run, Site};
 
-/// Finishes or undoes every restore of this site that no process works on any more. The caller
-/// holds the lock, so that an unfinished record is a dead one.
+/// Finishes or undoes every restore of this site that no process works on any more, and removes what
+/// those that are over left unfinished. The caller holds the lock, so that an unfinished record is a
+/// dead one.
 ///
 /// Where undoing would take away what was written since, only the restore in `forced` is undone;
-/// any other stops the verb that came across it. So does one that cannot be brought to an end, when
-/// it is about any of `targets`. Returns whether there was any.
+/// any other stops the verb that came across it. So does one that leaves any of `targets` half done
+/// and cannot be brought to an end. Returns what was done, a sentence for each, told already.
 pub(super) fn recover(
     site: &Site,
     forced: Option<BackupId>,
     targets: &[PathBuf],
     run: Run<'_>,
-) -> Result<bool, EngineError> {
-    let mut any = false;
-    for mut record in restores(site)? {
-        if !record.is_of(site) {
-            continue;
-        }
-        if record.is_over() {
-            continue;
-        }
+) -> Result<Vec<String>, EngineError> {
+    let mut told = Vec::new();
+    for mut record in unfinished(site)? {
+        let half = is_half_done(&record, targets);
         let ended = record.check_places(site).and_then(|()| bring_to_end(&mut record, forced, run));
         let (done, present) = match ended {
             Ok(Some(done)) => done,
             Ok(None) => continue,
-            Err(error @ EngineError::Interrupted { .. }) => return Err(error),
-            Err(error) if forced == Some(record.id) => return Err(error),
-            Err(error) if record.lives().iter().any(|live| targets.contains(live)) => {
+            Err(error @ (EngineError::Interrupted { .. } | EngineError::Cancelled)) => {
                 return Err(error);
             }
-            // Its folder may be gone for good: it must not keep others from being restored.
+            Err(error) if half || forced == Some(record.id) => return Err(unended(&record, error)),
+            // Nothing live depends on it, or its folder is gone for good: it must not keep others
+            // from being restored.
             Err(error) => {
                 let id = record.id;
                 run.progress.warn(&format!("restore {id} cannot be brought to an end: {error}"));
@@ -56,9 +55,65 @@ pub(super) fn recover(
             let _ = write!(text, "; what was there until now is kept in {}", path.display());
         }
         run.progress.warn(&text);
-        any = true;
+        told.push(text);
     }
-    Ok(any)
+    clear(site, run)?;
+    Ok(told)
+}
+
+/// The lock that backups share, once nothing of this site is half restored: an interrupted restore
+/// is brought to an end first, or the backup refused. With it comes what was done.
+pub(crate) fn settle(
+    site: &Site,
+    run: Run<'_>,
+) -> Result<(Option<Lock>, Vec<String>), EngineError> {
+    let root = &site.settings().root;
+    let lock = Lock::share(root)?;
+    match unfinished(site) {
+        Ok(records) if records.is_empty() => return Ok((lock, Vec::new())),
+        Ok(_) => drop(lock),
+        // Root's folder, and a backup by the site's user elsewhere.
+        Err(EngineError::Io { source, path, .. })
+            if source.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            run.progress.warn(&format!(
+                "whether a restore was interrupted cannot be told: `{}` may not be read by this user",
+                path.display()
+            ));
+            return Ok((lock, Vec::new()));
+        }
+        Err(error) => return Err(error),
+    }
+    let places = site.places();
+    let mut told = Vec::new();
+    loop {
+        {
+            let _alone = Lock::take(root, "recovery", run)?;
+            told.extend(recover(site, None, &places, run)?);
+        }
+        // Another restore may have begun, and died, before the lock was shared.
+        let lock = Lock::share(root)?;
+        if !unfinished(site)?.iter().any(|record| is_half_done(record, &places)) {
+            return Ok((lock, told));
+        }
+    }
+}
+
+/// Whether a record leaves any of these places between old and new.
+fn is_half_done(record: &RestoreRecord, places: &[PathBuf]) -> bool {
+    matches!(record.state, State::Switching | State::RollingBack)
+        && record.lives().iter().any(|live| places.contains(live))
+}
+
+fn unended(record: &RestoreRecord, error: EngineError) -> EngineError {
+    if matches!(error, EngineError::RollbackStuck { .. }) {
+        return error;
+    }
+    EngineError::Unended {
+        id: record.id.to_string(),
+        state: record.state.words(),
+        source: Box::new(error),
+    }
 }
 
 type Ended = (&'static str, Vec<PathBuf>);
@@ -73,7 +128,9 @@ fn bring_to_end(
         State::Staging | State::Switching => interrupted(record, forced, run)?,
         State::RollingBack => {
             find_steps(record, Resolution::Finish)?;
-            let present = undo_steps(record, Present::Keep, run)?;
+            let before = record.switched_steps();
+            let undone = undo_steps(record, Present::Keep, run);
+            let present = undone.map_err(|error| stuck(record, &before, error))?;
             record.finish(State::RolledBack, run)?;
             ("was interrupted while it was rolled back; the rollback is finished", present)
         }
@@ -119,10 +176,16 @@ fn find_steps(record: &mut RestoreRecord, resolution: Resolution) -> Result<(), 
     for step in &mut record.databases {
         settle_database(step, &id)?;
     }
+    let mut spent = Vec::new();
     for step in &mut record.storages {
-        settle_storage(step, &id, resolution)?;
+        spent.extend(settle_storage(step, &id, resolution)?);
     }
-    record.write()
+    record.write()?;
+    for tree in spent {
+        // Nothing but the restored backup; what cannot be removed, `doctor` names.
+        let _ = dalsegno_media::discard(&tree, &|| false);
+    }
+    Ok(())
 }
 
 pub(super) fn settle_database(step: &mut DatabaseStep, id: &str) -> Result<(), EngineError> {
@@ -157,11 +220,13 @@ pub(super) fn settle_database(step: &mut DatabaseStep, id: &str) -> Result<(), E
     Ok(())
 }
 
+/// Returns a tree that a rollback took out and that holds nothing else than the backup: to be dropped
+/// once the record knows.
 pub(super) fn settle_storage(
     step: &mut StorageStep,
     id: &str,
     resolution: Resolution,
-) -> Result<(), EngineError> {
+) -> Result<Option<PathBuf>, EngineError> {
     let failed = || EngineError::media(&step.alias);
     let target = Target::new(&step.live, id).map_err(failed())?;
     match target.recover(resolution).map_err(failed())? {
@@ -196,12 +261,23 @@ pub(super) fn settle_storage(
             step.switched = Some(found(&target, id, None, Method::Created, (0, 0)));
         }
         Recovered::RolledBack { undone } | Recovered::FinishedRollback { undone: Some(undone) } => {
-            step.switched = None;
+            let worth_keeping = match step.switched.take() {
+                Some(switched) => {
+                    let there = Switched { live: undone.clone(), ..switched };
+                    let written = dalsegno_media::written_since(&there, &|| false);
+                    written.map_err(failed())?.is_some()
+                }
+                // It was looked at before its line was written.
+                None => step.present.is_some(),
+            };
+            if !worth_keeping {
+                return Ok(Some(undone));
+            }
             step.present = Some(undone);
         }
         Recovered::FinishedRollback { undone: None } => step.switched = None,
     }
-    Ok(())
+    Ok(None)
 }
 
 fn found(

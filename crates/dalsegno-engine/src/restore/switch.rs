@@ -98,6 +98,7 @@ fn switch_all(
             }
             Err(error) if plan.request.keep_going => {
                 let id = record.id.to_string();
+                // No rollback began, so no tree is left to drop.
                 settle_storage(&mut record.storages[index], &id, Resolution::Undo)?;
                 failures.push(error.to_string());
             }
@@ -224,6 +225,7 @@ impl StagedFixture {
             // A second name keeps the first one there throughout; where links are refused, a copy.
             fs::copy(&self.live, &self.kept).map_err(failed)?;
         }
+        crate::step::step("fixture");
         fs::rename(&self.staged, &self.live).map_err(failed)?;
         Ok(sync_folder(self.live.parent().expect("a file has a folder"))?)
     }

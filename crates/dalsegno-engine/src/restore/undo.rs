@@ -8,7 +8,7 @@ use dalsegno_media::MediaError;
 use dalsegno_store::sync_folder;
 
 use super::record::{RestoreRecord, State, find_restore};
-use super::recover::recover;
+use super::recover::{recover, sweep};
 use super::switch::BUSY_TIMEOUT;
 use crate::backup::RunWatch;
 use crate::lock::Lock;
@@ -60,10 +60,34 @@ pub fn rollback(
     }
     run.progress.stage("rolling back", None);
     record.enter(State::RollingBack)?;
-    let present =
-        undo_steps(&mut record, if force { Present::Keep } else { Present::Refuse }, run)?;
+    let before = record.switched_steps();
+    let now = if force { Present::Keep } else { Present::Refuse };
+    let present = match undo_steps(&mut record, now, run) {
+        Ok(present) => present,
+        Err(error) if is_as_before(&mut record, &before) => return Err(error),
+        Err(error) => return Err(stuck(&record, &before, error)),
+    };
     record.finish(State::RolledBack, run)?;
     Ok(RollbackReport { record, present })
+}
+
+/// Takes the rollback back when nothing of it was done: the next verb must not finish what failed.
+fn is_as_before(record: &mut RestoreRecord, before: &[String]) -> bool {
+    record.switched_steps() == before
+        && sweep(record).is_ok()
+        && record.switched_steps() == before
+        && record.enter(State::Switched).is_ok()
+}
+
+/// The error of a rollback that stopped on its way, with what lies on which side.
+pub(super) fn stuck(record: &RestoreRecord, before: &[String], error: EngineError) -> EngineError {
+    let restored = record.switched_steps();
+    EngineError::RollbackStuck {
+        id: record.id.to_string(),
+        old: before.iter().filter(|step| !restored.contains(step)).cloned().collect(),
+        restored,
+        source: Box::new(error),
+    }
 }
 
 /// Drops the old data that a restore kept; it cannot be rolled back afterwards.
@@ -77,7 +101,8 @@ pub fn discard(
     let before = record.state;
     let mut record = find_restore(site, &record.id.to_string())?;
     match (before, record.state) {
-        (_, State::Switched | State::RolledBack) => {}
+        // One that is still being discarded could not be finished: why is told now.
+        (_, State::Switched | State::RolledBack | State::Discarding) => {}
         (State::Discarding, State::Discarded) => {
             return Ok(DiscardReport { record, removed: Vec::new() });
         }
@@ -102,6 +127,7 @@ pub(super) fn discard_steps(
     for step in &record.databases {
         let target = sqlite::Target::new(&step.live, &record.id.to_string());
         let done = target.and_then(|target| sqlite::discard(&target));
+        crate::step::step("discard");
         failed = failed.or(done.map_err(EngineError::database(&step.alias)).err());
     }
     let cancelled = || run.cancel.requested();
@@ -109,6 +135,7 @@ pub(super) fn discard_steps(
         let kept = step.switched.as_ref().and_then(|s| s.kept.clone());
         for path in kept.into_iter().chain(step.present.clone()) {
             let done = dalsegno_media::discard(&path, &cancelled);
+            crate::step::step("discard");
             failed = failed.or(done.map_err(EngineError::media(&step.alias)).err());
         }
     }
@@ -116,10 +143,13 @@ pub(super) fn discard_steps(
     for path in kept.chain(&record.present_fixtures) {
         failed = failed.or(remove(path).err());
     }
-    if let Some(error) = failed {
-        return Err(error);
+    match failed {
+        None => Ok(removed),
+        Some(EngineError::Cancelled) => Err(EngineError::Cancelled),
+        Some(error) => {
+            Err(EngineError::DiscardStuck { id: record.id.to_string(), source: Box::new(error) })
+        }
     }
-    Ok(removed)
 }
 
 fn wrong_state(record: &RestoreRecord, state: State, verb: &'static str) -> EngineError {

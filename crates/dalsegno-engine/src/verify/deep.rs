@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use dalsegno_archive::Archive;
 use dalsegno_database::sqlite;
 use dalsegno_format::{Manifest, TableRows, tree};
-use dalsegno_store::create_folders;
+use dalsegno_store::{FolderOptions, LocalFolder, ObjectName, Staged, create_folders, sweep};
 
 use crate::backup::RunWatch;
 use crate::look::copy;
 use crate::open::open;
+use crate::step::step;
 use crate::{EngineError, Run};
 
 /// What was found in each database, by alias.
@@ -45,27 +46,29 @@ impl DeepCheck {
 
 /// A database taken out of a backup into a private file, removed when dropped.
 pub(crate) struct Extracted {
-    folder: PathBuf,
+    _folder: Staged,
     pub(crate) path: PathBuf,
 }
 
-impl Drop for Extracted {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
+/// What the name of a scratch folder begins with.
+pub(crate) const SCRATCH: &str = "dalsegno-verify";
 
-/// Takes the database of an alias out of a backup, into a folder of its own below `scratch`.
+/// Takes the database of an alias out of a backup, into a folder of its own below `scratch`. Those
+/// of killed processes are removed first.
 pub(crate) fn extract(
     archive: &Archive,
     alias: &str,
     scratch: &Path,
     run: Run<'_>,
 ) -> Result<Extracted, EngineError> {
-    let folder = scratch.join(format!("verify-{}", dalsegno_format::hex(&run.clock.random())));
-    create_folders(&folder, 0o700)?;
-    let path = folder.join(sqlite::FILE_NAME);
-    let extracted = Extracted { folder, path };
+    for left in sweep(scratch)?.removed {
+        run.progress.warn(&format!("removed `{}`, which a killed run left", left.path.display()));
+    }
+    let store = LocalFolder::open(scratch, FolderOptions::default())?;
+    let staged = store.stage(&ObjectName::new(SCRATCH)?)?;
+    create_folders(staged.path(), 0o700)?;
+    let path = staged.path().join(sqlite::FILE_NAME);
+    let extracted = Extracted { _folder: staged, path };
     let member = tree::database(alias).join(sqlite::FILE_NAME).expect("a fixed name is a path");
     let mut content = archive.open_member(&member)?;
     let failed =
@@ -77,6 +80,7 @@ pub(crate) fn extract(
         .open(&extracted.path)
         .map_err(failed)?;
     copy(&mut *content, &mut file, archive.path(), run)?;
+    step("extracted");
     Ok(extracted)
 }
 

@@ -10,8 +10,8 @@ use crate::open::not_opened;
 use crate::watched::watched;
 use crate::{EngineError, Run, workers};
 
-pub(crate) use deep::extract;
 pub use deep::{DatabaseCheck, DeepCheck};
+pub(crate) use deep::{SCRATCH, extract};
 
 /// What verification found.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! What a restore would do. Making a plan changes nothing.
 
 mod databases;
+mod obstacle;
 mod room;
 mod storages;
 
@@ -107,7 +108,8 @@ impl RestorePlan {
 }
 
 /// Plans a restore: reads the manifest and compares it with the live project. With `dry_run` the
-/// whole backup is verified too; otherwise staging does that.
+/// whole backup is verified too; otherwise staging does that. A dry run also ends as the restore would
+/// where another process is in its way.
 pub fn plan_restore(
     site: &Site,
     request: &RestoreRequest,
@@ -152,6 +154,9 @@ pub fn plan_restore(
     }
     room::require_space(&plan)?;
     room::require_rights(&plan)?;
+    if request.dry_run {
+        obstacle::look_ahead(site, &archive, &mut plan, run)?;
+    }
     Ok(plan)
 }
 

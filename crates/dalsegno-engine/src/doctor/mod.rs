@@ -1,5 +1,7 @@
 //! Whether backups and restores can work here, and how to get what is missing.
 
+mod leftover;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +10,6 @@ use dalsegno_database::sqlite;
 use dalsegno_format::ByteSize;
 use dalsegno_project::Origin;
 
-use crate::restore::{State, restores, unreadable_records};
 use crate::{Site, free_space};
 
 /// How long the doctor waits for a database that others hold.
@@ -55,7 +56,8 @@ pub fn doctor(site: &Site) -> Vec<Finding> {
     databases(site, &mut findings);
     storages(site, &mut findings);
     folders(site, &mut findings);
-    leftovers(site, &mut findings);
+    leftover::backups(site, &mut findings);
+    leftover::restores(site, &mut findings);
     findings.0
 }
 
@@ -249,80 +251,6 @@ fn folders(site: &Site, findings: &mut Findings) {
                     format!("Set {name} to a folder outside `{}`.", root.location.display()),
                 );
             }
-        }
-    }
-}
-
-/// What a killed run or an undecided restore left behind.
-fn leftovers(site: &Site, findings: &mut Findings) {
-    for folder in site.folders() {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name.starts_with('.') && name.ends_with(".partial") {
-                findings.warning(
-                    format!("an unfinished backup was left: `{}`", entry.path().display()),
-                    "Delete it when no backup is running.".to_owned(),
-                );
-            }
-        }
-    }
-    for error in unreadable_records(site) {
-        findings.warning(
-            format!("{error}: that restore can be neither rolled back nor discarded"),
-            "Look at the file; if no data of it are kept, delete it.".to_owned(),
-        );
-    }
-    let records = match restores(site) {
-        Ok(records) => records,
-        Err(error) => return findings.bad(error.to_string(), None),
-    };
-    for record in &records {
-        let id = record.id;
-        match record.state {
-            State::Switched | State::RolledBack if record.keeps().is_empty() => {}
-            State::RolledBack => findings.warning(
-                format!("restore {id} was rolled back; what was written after it is kept"),
-                format!("`dalsegno discard {id}` drops it."),
-            ),
-            State::Switched => findings.warning(
-                format!("restore {id} of {} keeps the old data", record.backup_name),
-                format!(
-                    "`dalsegno discard {id}` drops them, `dalsegno rollback {id}` puts them back."
-                ),
-            ),
-            State::Switching | State::RollingBack => findings.bad(
-                format!("restore {id} was interrupted while {}", record.state.words()),
-                format!("Run `dalsegno rollback {id}`: the site gets its old data back."),
-            ),
-            State::Discarding => findings.warning(
-                format!("restore {id} was interrupted while its old data were being dropped"),
-                format!("Run `dalsegno discard {id}` again."),
-            ),
-            State::Staging => findings.warning(
-                format!("restore {id} was interrupted before it changed anything"),
-                format!("Run `dalsegno rollback {id}`: it removes what was staged."),
-            ),
-            State::Failed | State::Discarded => {}
-        }
-    }
-    let live: Vec<_> =
-        site.aliases().iter().filter_map(|a| site.database(a, "restore").ok()).collect();
-    let databases = live.iter().flat_map(|d| sqlite::leftovers(&d.path).unwrap_or_default());
-    let media = site.media_roots();
-    let media =
-        media.iter().flat_map(|r| dalsegno_media::leftovers(&r.location).unwrap_or_default());
-    for path in databases.chain(media) {
-        let kept = records.iter().any(|r| {
-            let unfinished = !matches!(r.state, State::Failed | State::Discarded);
-            unfinished && path.to_string_lossy().contains(&r.id.to_string())
-        });
-        if !kept {
-            findings.warning(
-                format!("`{}` was left by a restore that is over or was killed", path.display()),
-                "Look at it, then delete it when no restore is running.".to_owned(),
-            );
         }
     }
 }
