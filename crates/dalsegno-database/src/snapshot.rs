@@ -88,6 +88,9 @@ pub struct TableCount {
     /// What an operator should know about this table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Whether `note` tells of pages that are damaged, not of what is merely unknown here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub damaged: bool,
 }
 
 /// What a capture found; goes into the manifest as `databases.<alias>`.

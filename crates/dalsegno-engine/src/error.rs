@@ -327,6 +327,18 @@ pub enum EngineError {
         /// How many there are.
         count: usize,
     },
+    /// A database of a backup came out as it was stored, and what was stored is damaged.
+    #[error("`{path}` holds a damaged database `{database}`: {first}{}", more(*count))]
+    Unsound {
+        /// The backup.
+        path: PathBuf,
+        /// The alias in the backup.
+        database: String,
+        /// The first finding.
+        first: String,
+        /// How many there are.
+        count: usize,
+    },
     /// The backup made before a restore failed.
     #[error("the backup before the restore failed, so nothing was restored: {0}")]
     PreBackup(#[source] Box<EngineError>),
@@ -438,7 +450,7 @@ impl EngineError {
             | Self::Request { .. }
             | Self::NotInBackup { .. } => ErrorKind::Usage,
             Self::Busy { .. } => ErrorKind::Locked,
-            Self::Damaged { .. } => ErrorKind::Damaged,
+            Self::Damaged { .. } | Self::Unsound { .. } => ErrorKind::Damaged,
             Self::PreBackup(e) | Self::SwitchUndone(e) => e.kind(),
             Self::Unended { source, .. }
             | Self::RollbackStuck { source, .. }

@@ -148,6 +148,12 @@ impl EngineError {
             Self::Damaged { .. } => {
                 "Use another backup (`dalsegno list`), or skip the check with `--no-backup-check`.".to_owned()
             }
+            Self::Unsound { path, database, .. } => format!(
+                "Use another backup (`dalsegno list`); what is left of this one comes out with \
+                 `dalsegno get {} {}/db.sqlite3 -o FILE`.",
+                path.display(),
+                dalsegno_format::tree::database(database)
+            ),
             Self::SwitchStuck { restore, .. } => {
                 format!("Stop the site and run `dalsegno rollback {restore}`.")
             }

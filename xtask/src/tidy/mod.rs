@@ -6,6 +6,7 @@ mod licences;
 mod links;
 mod names;
 mod packages;
+mod shown;
 mod sizes;
 mod spdx;
 mod texts;
@@ -35,6 +36,7 @@ pub(crate) fn run(out: &mut impl Write) -> Result<bool> {
     findings.extend(sizes::check(&tree.files));
     findings.extend(texts::check(&tree.files));
     findings.extend(links::check(&tree));
+    findings.extend(shown::check(&tree.files));
     findings.sort();
 
     for finding in &findings {

@@ -83,7 +83,8 @@ impl FolderSink {
         let failed = |error: rustix::io::Errno| ArchiveError::io("create", path)(error.into());
         rustix::fs::mkdir(path, Mode::RWXU).map_err(failed)?;
         let folder = Folder::open(path).map_err(failed)?;
-        rustix::fs::fchmod(folder.root(), Mode::from_raw_mode(options.file_mode))
+        // With the mode of an archive file, nobody but root could go in to write the members.
+        rustix::fs::fchmod(folder.root(), Mode::from_raw_mode(options.file_mode) | Mode::RWXU)
             .map_err(failed)?;
         let workers = options.workers.max(1);
         let shared = Arc::new(Shared::default());

@@ -96,3 +96,16 @@ fn the_list_reads_the_ends_of_archives_only() {
     assert!(listed["bytes_read"].as_u64().expect("a number") < 80_000, "{}", listed["bytes_read"]);
     ok(&site, &["show", "b"]);
 }
+
+#[test]
+fn an_ordinary_user_can_write_and_restore_every_form() {
+    let site = Site::plain();
+    let before = site.state();
+    for form in ["folder", "tar", "tar.gz", "tar.zst"] {
+        let call = |args: &[&str]| site.call(crate::BINARY, args).unprivileged().run().expect(0);
+        call(&["backup", "--form", form, "--filename", form]);
+        damage(&site);
+        call(&["restore", form, "--force", "--no-pre-backup"]);
+        assert_same(&before, &site.state());
+    }
+}

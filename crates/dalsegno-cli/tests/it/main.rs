@@ -8,6 +8,7 @@ mod diff;
 mod doctor;
 mod find;
 mod forms;
+mod hazards;
 mod interrupted;
 mod killed;
 mod leftover;

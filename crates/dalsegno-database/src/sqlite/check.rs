@@ -4,10 +4,11 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::Staged;
+use super::connection::quoted;
 use super::deep::{Violation, foreign_keys};
 use super::error::failed;
 use super::lenient::StandIns;
-use super::tables::count_all;
+use super::tables::{self, count_all, is_about_the_table, words};
 use crate::{Result, TableCount, Watch};
 
 /// How to check a staged copy.
@@ -91,29 +92,36 @@ fn compare(expected: &[TableCount], counts: &[TableCount], problems: &mut Vec<St
     }
 }
 
+/// Findings that the library gives at most for one statement.
+const FINDINGS: usize = 100;
+
 /// Damage that `quick_check` or, if `full`, `integrity_check` finds.
 ///
 /// Both need every function and collation of the schema; stand-ins take the place of those that
-/// the site registers, and what is then said about the tables that use them becomes a note.
+/// the site registers, and what is then said about the tables that use them becomes a note. So
+/// does what the site itself has stored against a rule of its own: a copy is sound if it is what
+/// was captured.
 pub(super) fn structure(
     connection: &Connection,
     path: &Path,
     full: bool,
     notes: &mut Vec<String>,
 ) -> Result<Vec<String>> {
-    let sql = if full { "PRAGMA integrity_check(100)" } else { "PRAGMA quick_check(100)" };
     let mut stand_ins = StandIns::default();
-    let lines: rusqlite::Result<Vec<String>> = stand_ins.run(connection, |connection| {
-        connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
-    });
-    let lines = match lines {
-        Ok(lines) => lines,
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
-            return Ok(vec![super::tables::words(&error)]);
+    let pragma = if full { "integrity_check" } else { "quick_check" };
+    let sql = format!("PRAGMA {pragma}({FINDINGS})");
+    let lines = match findings(connection, &mut stand_ins, &sql) {
+        // The findings of one table may have left no room for those of the next.
+        Ok(lines) if lines.len() < FINDINGS || lines.iter().any(|line| is_of_pages(line)) => lines,
+        Ok(_) => table_by_table(connection, path, pragma, &mut stand_ins, notes)?,
+        Err(error) if is_corrupt(&error) => return Ok(vec![words(&error)]),
+        Err(error) if is_about_the_table(&error) => {
+            let said = words(&error);
+            notes.push(format!("checked table by table, free pages not at all: {said}"));
+            table_by_table(connection, path, pragma, &mut stand_ins, notes)?
         }
         Err(error) => return Err(failed("check", path)(error)),
     };
-    let lines: Vec<String> = lines.into_iter().filter(|line| line != "ok").collect();
     for name in stand_ins.names(connection).map_err(failed("check", path))? {
         notes.push(format!("not checked: what depends on `{name}`, which only the site knows"));
     }
@@ -121,17 +129,83 @@ pub(super) fn structure(
         return Ok(lines);
     }
     let affected = stand_ins.affected(connection).map_err(failed("check", path))?;
-    let (excused, problems): (Vec<String>, Vec<String>) =
-        lines.into_iter().partition(|line| is_excused(line, &affected));
-    notes.extend(excused.into_iter().map(|line| format!("not checkable: {line}")));
+    let mut problems = Vec::new();
+    for line in lines {
+        if is_excused(&line, &affected) {
+            notes.push(format!("not checkable: {line}"));
+        } else if is_against_a_rule(&line) {
+            notes.push(format!("as the site had it: {line}"));
+        } else {
+            problems.push(line);
+        }
+    }
     Ok(problems)
+}
+
+fn findings(
+    connection: &Connection,
+    stand_ins: &mut StandIns,
+    sql: &str,
+) -> rusqlite::Result<Vec<String>> {
+    let lines: Vec<String> = stand_ins.run(connection, |connection| {
+        connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+    })?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+}
+
+/// What one statement for all tables could not tell. A virtual table that cannot be opened here,
+/// since its module, tokenizer or the like is the site's, is a note; its rows lie in other tables.
+fn table_by_table(
+    connection: &Connection,
+    path: &Path,
+    pragma: &str,
+    stand_ins: &mut StandIns,
+    notes: &mut Vec<String>,
+) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for table in tables::list(connection, path)? {
+        let sql = format!("PRAGMA {pragma}({})", quoted(&table.name));
+        match findings(connection, stand_ins, &sql) {
+            Ok(found) => lines.extend(found),
+            Err(error) if table.module && is_about_the_table(&error) => {
+                notes.push(format!("not checkable: table `{}`: {}", table.name, words(&error)));
+            }
+            Err(error) if is_about_the_table(&error) => lines.push(words(&error)),
+            Err(error) => return Err(failed("check", path)(error)),
+        }
+    }
+    Ok(lines)
+}
+
+fn is_corrupt(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt)
+}
+
+/// Whether a finding is a value that a constraint, a type or a full-text index does not agree
+/// with. A site can live with that for years, by `ALTER TABLE`, `ignore_check_constraints` or an
+/// index over a table of its own that it does not keep up, and must be able to come back.
+fn is_against_a_rule(line: &str) -> bool {
+    const OF_VALUES: [&str; 5] = [
+        "NULL value in ",
+        "NUMERIC value in ",
+        "TEXT value in ",
+        "CHECK constraint failed in ",
+        "malformed inverted index for FTS",
+    ];
+    OF_VALUES.iter().any(|start| line.starts_with(start))
+        || (line.starts_with("non-") && line.contains(" value in "))
+        || line.starts_with("unable to validate the inverted index for FTS")
+}
+
+fn is_of_pages(line: &str) -> bool {
+    const OF_PAGES: [&str; 6] =
+        ["Tree ", "Page ", "Freelist", "***", "database disk image", "Main "];
+    OF_PAGES.iter().any(|start| line.starts_with(start))
 }
 
 /// Whether a finding is about values or order, not about pages, of an object in `affected`.
 fn is_excused(line: &str, affected: &[String]) -> bool {
-    const OF_PAGES: [&str; 6] =
-        ["Tree ", "Page ", "Freelist", "***", "database disk image", "Main "];
-    !OF_PAGES.iter().any(|start| line.starts_with(start))
+    !is_of_pages(line)
         && affected.iter().any(|name| {
             line.match_indices(name.as_str()).any(|(at, _)| {
                 let apart = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '_');
@@ -146,7 +220,7 @@ mod tests {
     use super::*;
 
     fn count(name: &str, rows: Option<u64>) -> TableCount {
-        TableCount { name: name.to_owned(), rows, note: None }
+        TableCount { name: name.to_owned(), rows, note: None, damaged: false }
     }
 
     #[test]
@@ -167,6 +241,21 @@ mod tests {
                 "table `c` is not in the manifest"
             ]
         );
+    }
+
+    #[test]
+    fn findings_about_values_are_not_damage() {
+        for (line, of_values) in [
+            ("NULL value in n.a", true),
+            ("CHECK constraint failed in shop", true),
+            ("non-INT value in s.a", true),
+            ("malformed inverted index for FTS5 table main.f", true),
+            ("non-unique entry in index i", false),
+            ("row 1 missing from index i", false),
+            ("Tree 4 page 5: btreeInitPage() returns error code 11", false),
+        ] {
+            assert_eq!(is_against_a_rule(line), of_values, "{line}");
+        }
     }
 
     #[test]

@@ -53,22 +53,27 @@ pub(super) fn count_all(
         if watch.cancelled() {
             return Err(DatabaseError::Cancelled);
         }
-        counts.push(count(connection, path, table.name)?);
+        counts.push(count(connection, path, table)?);
     }
     Ok(counts)
 }
 
 /// The library counts by the smallest index; where that needs what is missing here, the table
 /// itself may still do. What fails for good is a note, since it may be no fault of the data.
-fn count(connection: &Connection, path: &Path, name: String) -> Result<TableCount> {
+fn count(connection: &Connection, path: &Path, table: Table) -> Result<TableCount> {
+    let Table { name, module } = table;
     let sql = format!("SELECT count(*) FROM {}", quoted(&name));
     let rows = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     match rows(&sql).or_else(|first| rows(&format!("{sql} NOT INDEXED")).map_err(|_| first)) {
-        Ok(rows) => Ok(TableCount { name, rows: u64::try_from(rows).ok(), note: None }),
+        Ok(rows) => {
+            Ok(TableCount { name, rows: u64::try_from(rows).ok(), note: None, damaged: false })
+        }
         Err(error) if is_about_the_table(&error) => Ok(TableCount {
             name,
             rows: None,
             note: Some(format!("not countable: {}", words(&error))),
+            // The rows of a virtual table lie in others, which are counted as well.
+            damaged: !module && error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt),
         }),
         Err(error) => Err(failed("count the rows of", path)(error)),
     }

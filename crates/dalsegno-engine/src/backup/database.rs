@@ -81,6 +81,10 @@ fn capture_one(
         }
         captured => captured.map_err(failed())?,
     };
+    for table in captured.tables.iter().filter(|table| table.damaged) {
+        let reason = table.note.clone().unwrap_or_default();
+        work.problem(format!("database {alias}, table `{}`", table.name), reason);
+    }
     work.gathered.databases.insert(alias.clone(), completion(&captured));
     Ok(())
 }

@@ -321,7 +321,12 @@ fn check(
     let expected: Vec<TableCount> = if whole.request.check {
         plan.expected
             .iter()
-            .map(|t| TableCount { name: t.name.clone(), rows: t.rows, note: t.note.clone() })
+            .map(|t| TableCount {
+                name: t.name.clone(),
+                rows: t.rows,
+                note: t.note.clone(),
+                damaged: false,
+            })
             .collect()
     } else {
         Vec::new()
@@ -331,9 +336,10 @@ fn check(
     let report =
         staged.check(&options, &mut RunWatch(run)).map_err(EngineError::database(alias))?;
     if let Some(first) = report.problems.first() {
-        return Err(EngineError::Damaged {
+        return Err(EngineError::Unsound {
             path: whole.request.source.clone(),
-            first: format!("database {}: {first}", plan.source),
+            database: plan.source.clone(),
+            first: first.clone(),
             count: report.problems.len(),
         });
     }

@@ -103,19 +103,17 @@ pub(super) fn check(
     Ok(DeepCheck { databases })
 }
 
+/// What cannot be counted here, a virtual table for one, says so in a note of its own.
 fn wrong_counts(expected: &[TableRows], found: &[sqlite::TableHash]) -> Vec<String> {
-    let rows = |name: &str| found.iter().find(|t| t.name == name).and_then(|t| t.rows);
-    expected
-        .iter()
-        .filter(|t| t.rows.is_some() && rows(&t.name) != t.rows)
-        .map(|t| {
-            let shown = |n: Option<u64>| n.map_or_else(|| "no count".to_owned(), |n| n.to_string());
-            format!(
-                "table `{}` has {} rows, the manifest says {}",
-                t.name,
-                shown(rows(&t.name)),
-                shown(t.rows)
-            )
-        })
-        .collect()
+    let wrong = |table: &TableRows| {
+        let rows = table.rows?;
+        match found.iter().find(|t| t.name == table.name) {
+            None => Some(format!("table `{}` is missing", table.name)),
+            Some(t) => t
+                .rows
+                .filter(|n| *n != rows)
+                .map(|n| format!("table `{}` has {n} rows, the manifest says {rows}", table.name)),
+        }
+    };
+    expected.iter().filter_map(wrong).collect()
 }
