@@ -19,6 +19,8 @@ pub enum Loss {
     Bytes,
     /// The same, but files have their new size, with zeros where nothing arrived.
     BytesZeroed,
+    /// Everything that was not synced, but for the very last change: the disk wrote that one first.
+    AllButLast,
     /// Each change survives or not, by a coin of this seed; some writes in part, cut between
     /// sectors.
     Some(u64),
@@ -34,7 +36,8 @@ impl World {
     pub(super) fn after(&self, loss: Loss) -> Picture {
         let mut picture = Picture::default();
         let survived = match loss {
-            Loss::Some(seed) => self.survivors(seed),
+            Loss::Some(seed) => self.survivors(|at| coin(seed, at).is_multiple_of(2)),
+            Loss::AllButLast => self.survivors(|at| at == self.clock),
             _ => Survivors::new(),
         };
         self.draw(ROOT, b"", loss, &survived, &mut picture);
@@ -46,14 +49,16 @@ impl World {
         let content = match &node.kind {
             Kind::Folder(_) => Content::Folder,
             Kind::Link(target) => Content::Link(target.clone()),
-            Kind::File(file) => Content::File { bytes: file.after(loss), written: file.written },
+            Kind::File(file) => {
+                Content::File { bytes: file.after(loss, self.clock), written: file.written }
+            }
         };
         let look = self.look_after(key, loss);
         picture.items.insert(path.to_vec(), Item { key, look, content });
         let Kind::Folder(folder) = &node.kind else { return };
         let mut names = match loss {
             Loss::Nothing | Loss::Bytes | Loss::BytesZeroed => folder.names.clone(),
-            Loss::Unsynced | Loss::Some(_) => {
+            Loss::Unsynced | Loss::AllButLast | Loss::Some(_) => {
                 let there =
                     folder.durable.iter().filter_map(|(n, (_, k))| Some((n.clone(), (*k)?)));
                 there.collect()
@@ -79,16 +84,16 @@ impl World {
         let node = &self.nodes[key];
         let kept = match loss {
             Loss::Nothing | Loss::Bytes | Loss::BytesZeroed => true,
-            Loss::Unsynced => false,
+            Loss::Unsynced | Loss::AllButLast => false,
             Loss::Some(seed) => coin(seed, !(key as u64)).is_multiple_of(2),
         };
         if kept { node.look } else { node.durable_look }
     }
 
-    /// The names that survive by chance, and the changes that made them so.
-    fn survivors(&self, seed: u64) -> Survivors {
-        let chance = self.changes.iter().map(|change| coin(seed, change.at).is_multiple_of(2));
-        let kept = self.with_implied(chance.collect());
+    /// The names that survive, and the changes that made them so.
+    fn survivors(&self, survives: impl Fn(u64) -> bool) -> Survivors {
+        let wanted = self.changes.iter().map(|change| survives(change.at));
+        let kept = self.with_implied(wanted.collect());
         let kept = self.changes.iter().zip(kept).filter(|(_, kept)| *kept);
         let names = kept.flat_map(|(change, _)| {
             let at = change.at;
@@ -99,7 +104,7 @@ impl World {
 }
 
 impl File {
-    fn after(&self, loss: Loss) -> Rc<Vec<u8>> {
+    fn after(&self, loss: Loss, now: u64) -> Rc<Vec<u8>> {
         if self.pieces.is_empty() {
             return Rc::clone(&self.durable);
         }
@@ -111,7 +116,8 @@ impl File {
         for (at, piece) in &self.pieces {
             match (loss, piece) {
                 (Loss::Some(seed), _) => piece.by_chance(coin(seed, *at), &mut content),
-                (_, Piece::Truncate(_)) => piece.apply(&mut content),
+                (Loss::AllButLast, _) if *at != now => {}
+                (Loss::AllButLast, _) | (_, Piece::Truncate(_)) => piece.apply(&mut content),
                 (Loss::BytesZeroed, Piece::Write { at, data }) => {
                     let end = offset(*at) + data.len();
                     content.resize(content.len().max(end), 0);

@@ -143,6 +143,21 @@ fn a_rename_is_lost_unless_itsfolder_is_synced() {
 }
 
 #[test]
+fn the_last_change_may_reach_the_disk_before_the_others() {
+    let mut stage = Stage::new();
+    let mut log = replace(&stage, false);
+    log.pop();
+    for (record, after) in log.iter().zip([&["aside=", "name=old"][..], &["name=old"], &["name="]])
+    {
+        stage.play(std::slice::from_ref(record));
+        assert_eq!(stage.after(Loss::AllButLast), after, "{record:?}");
+    }
+    stage.play(&[create(stage.at("more")), sync(stage.root), write("one")]);
+    stage.play(&[Record::Write { id: FILE, at: 5, data: b"two"[..].into() }]);
+    assert_eq!(stage.after(Loss::AllButLast), ["more=\0\0\0\0\0two", "name="]);
+}
+
+#[test]
 fn syncing_a_file_does_not_make_its_name_durable() {
     let mut stage = Stage::new();
     stage.play(&[create(stage.at("more")), write("new"), sync(FILE)]);

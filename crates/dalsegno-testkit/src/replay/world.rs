@@ -20,7 +20,8 @@ pub(super) struct World {
     current: HashMap<Id, Key>,
     /// Changes of names that are not sure to survive yet, in order.
     pub(super) changes: Vec<Change>,
-    clock: u64,
+    /// Records so far.
+    pub(super) clock: u64,
 }
 
 /// A file, folder or link.

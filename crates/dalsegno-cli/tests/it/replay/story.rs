@@ -247,7 +247,8 @@ fn is_complete() -> bool {
 }
 
 fn losses() -> Vec<Loss> {
-    let mut losses = vec![Loss::Nothing, Loss::Unsynced, Loss::Bytes, Loss::BytesZeroed];
+    let mut losses =
+        vec![Loss::Nothing, Loss::Unsynced, Loss::AllButLast, Loss::Bytes, Loss::BytesZeroed];
     losses.extend((1..=if is_complete() { 3 } else { 1 }).map(Loss::Some));
     losses
 }
@@ -283,7 +284,7 @@ impl Scene<'_> {
 
     /// Before anything is done: each of both is what it was before the verb, or after it.
     fn judge_at_once(&self) -> anyhow::Result<()> {
-        let Story { verb, old, new, setting, root, .. } = self.story;
+        let Story { verb, old, new, setting, root, site, restore, .. } = self.story;
         let now = State::of(root);
         let possible: &[&State] = match (verb, self.crash.ended) {
             (Verb::Backup, _) | (Verb::Rollback, true) => &[old],
@@ -295,6 +296,11 @@ impl Scene<'_> {
         let fits = possible.iter().any(|state| state.media == now.media);
         let between = setting.mounted && possible.len() > 1;
         ensure!(fits || between, "media are what they must not be: {now:#?}");
+        if !possible.contains(&&now) {
+            let doctor = run(site, &["doctor"]);
+            let told = doctor.code == 1 && doctor.stdout.contains(restore.as_str());
+            ensure!(told, "the doctor does not see that rows and files disagree: {doctor}");
+        }
         self.judge_backups()
     }
 
