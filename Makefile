@@ -29,7 +29,7 @@ say = printf '\n== %s\n'
 target_folder = $$(cargo metadata --no-deps --format-version 1 | \
 	$(VENV)/python -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
 
-.PHONY: help setup build demo test check fmt clean-venv
+.PHONY: help setup build demo test torture check fmt clean-venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,12 @@ test: ## every test, then the demo
 		$(VENV)/python -m unittest discover --start-directory python/tests --top-level-directory python; \
 	fi
 	@$(MAKE) demo RELEASE=
+
+torture: export DALSEGNO_TEST_PYTHON := $(VENV)/python
+torture: export DALSEGNO_TORTURE := 1
+torture: ## a crash after every single write of every verb, in every way that is known (many minutes)
+	@$(SETUP) build test python
+	@cargo test $(LOCKED) --package dalsegno-cli --test it -- --nocapture replay::
 
 check: ## layout, lints, documentation, walls, licences, types
 	@$(SETUP) build check python

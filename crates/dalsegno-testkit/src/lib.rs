@@ -12,6 +12,8 @@ mod fault;
 mod masking;
 mod plain;
 mod python;
+pub mod replay;
+pub mod shim;
 mod site;
 mod state;
 

@@ -18,6 +18,7 @@ mod odd_settings;
 mod partial;
 mod question;
 mod recovery;
+mod replay;
 mod report;
 mod restore;
 mod restore_script;
