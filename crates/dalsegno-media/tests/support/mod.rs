@@ -322,7 +322,7 @@ fn run(program: &Path, wrapper: &[&str], test: &str, environment: &[(&str, &OsSt
     words.push(program.as_os_str());
     words.extend(["--exact", test, "--ignored", "--nocapture"].map(OsStr::new));
     let mut command = Command::new(words[0]);
-    if wrapper[0] == "unshare" {
+    if wrapper.first() == Some(&"unshare") {
         command.env(OWN_MOUNTS, "1");
     }
     let output = command.args(&words[1..]).envs(environment.iter().copied()).output().unwrap();
