@@ -61,7 +61,10 @@ impl Folder {
     pub(crate) fn file(&mut self, path: &TreePath) -> Result<std::fs::File, Errno> {
         let parent = self.parent(path)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let fd = openat(parent.as_fd(), path.name(), flags, Mode::empty())?;
+        let fd = openat(parent.as_fd(), path.name(), flags, Mode::empty()).map_err(|error| {
+            // A socket, or a device without a driver.
+            if error == Errno::NXIO { Errno::BADF } else { error }
+        })?;
         let stat = rustix::fs::fstat(&fd)?;
         if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile {
             return Err(Errno::BADF);

@@ -32,6 +32,7 @@ pub(crate) struct Order {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Place {
     begun: bool,
+    ended: bool,
     tops: Vec<Vec<u8>>,
     folders: Vec<TreePath>,
     last: Option<TreePath>,
@@ -41,6 +42,9 @@ impl Order {
     /// Takes note of the next member, up to and without `restore.sh`.
     pub(crate) fn check(&mut self, entry: &Entry) -> Result<(), &'static str> {
         check_fields(entry)?;
+        if self.place.ended {
+            return Err("it comes after the last member");
+        }
         if !self.place.begun {
             let plain = matches!(entry.kind, EntryKind::File { extents: None, .. });
             if entry.path.as_bytes() != tree::METADATA.as_bytes() || !plain {
@@ -78,6 +82,26 @@ impl Order {
         }
         self.place.last = Some(entry.path.clone());
         Ok(())
+    }
+
+    /// Takes note of `restore.sh`, after which nothing that the lists name may come.
+    pub(crate) fn end(&mut self, script: &Entry) -> Result<(), &'static str> {
+        if self.place.ended {
+            return Err("it comes twice");
+        }
+        if !self.place.begun {
+            return Err("the first member must be the metadata");
+        }
+        if !matches!(script.kind, EntryKind::File { .. }) {
+            return Err("it is not a file");
+        }
+        self.place.ended = true;
+        Ok(())
+    }
+
+    /// Whether `restore.sh` has come.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.place.ended
     }
 
     /// A file that was checked but cannot be handed out: no hard link may name it.
@@ -267,6 +291,20 @@ mod tests {
             let error = run(&members).expect_err(why);
             assert!(error.contains(why), "{error}: {why}");
         }
+    }
+
+    #[test]
+    fn the_script_is_the_last_and_comes_once() {
+        let mut order = Order::default();
+        let script = entry(tree::RESTORE_SH, file());
+        assert!(order.end(&script).is_err(), "before the metadata");
+        order.check(&entry(tree::METADATA, file())).unwrap();
+        assert!(order.end(&entry(tree::RESTORE_SH, soft("x"))).is_err());
+        assert!(!order.has_ended());
+        order.end(&script).unwrap();
+        assert!(order.has_ended());
+        assert!(order.end(&script).is_err());
+        assert!(order.check(&entry("files", DIR)).is_err());
     }
 
     #[test]

@@ -233,12 +233,23 @@ records() {
         sed -zE 's/\\\\/\\b/g; s/\\n/\n/g; s/\\r/\r/g; s/\\t/\t/g; s/\\b/\\/g'
 }
 
+# Whether entries.tsv names a path, or the earlier name of a file, that goes up.
+goes_up() {
+    up="([^$tab]*/)?\.\.(/[^$tab]*)?"
+    grep -qE "^([^$tab]*$tab){8}$up($tab|\$)|^h$tab([^$tab]*$tab){8}$up\$" entries.tsv
+}
+
 # Gives the files in $2 the links, owners, times and modes of folder $1 in entries.tsv. Only what
 # differs is changed: after tar that is little.
 apply_entries() {
     work=$(mktemp -d "${TMPDIR:-/tmp}/restore.XXXXXX") || die "cannot create a temporary folder"
     (
         cd "$2" || exit 1
+        # A list that calls a link a file would have its target's mode changed.
+        records "$1" './\6' l '' | sort -z >"$work/want"
+        find . -type l -printf './%P\0' | sort -z >"$work/have"
+        comm -z -3 "$work/want" "$work/have" >"$work/differ"
+        [ ! -s "$work/differ" ] || exit 1
         # Two records for each hard link: its path and the earlier file's.
         records "$1" '\6\n\7' h "$1/" | xargs -0 -r -n 2 sh -c '
             [ "./$1" -ef "./$2" ] || ln -f -- "./$2" "./$1"' sh || exit 1
@@ -309,6 +320,7 @@ say "Checking all files of $backup_name ..."
 digest=$(sha256sum <checksums.sha256)
 grep -q "${digest%% *}" backup_complete.json || die "checksums.sha256 is damaged: nothing was changed"
 sha256sum --strict --quiet -c checksums.sha256 || die "the backup is damaged: nothing was changed"
+if goes_up; then die "entries.tsv names a path outside the backup: nothing was changed"; fi
 if [ "$databases" = yes ]; then each_database check_database "$@"; fi
 if [ "$media" = yes ]; then each_storage check_storage "$@"; fi
 say "To be restored from $backup_name, made $backup_created:"

@@ -112,17 +112,27 @@ fn too_large_is_refused_and_leaves_nothing() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// A mount that ends with the test, also when that fails.
+struct Mounted<'a>(&'a std::path::Path);
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let done = std::process::Command::new("umount").arg("-l").arg(self.0).status();
+        assert!(done.is_ok_and(|status| status.success()), "{:?} stays mounted", self.0);
+    }
+}
+
 #[test]
 fn a_full_filesystem_says_so() {
     // /dev/full cannot be created anew; a size limit of the process would need unsafe code. A
     // tiny tmpfs needs root, which tests in a container have.
     let folder = tempfile::tempdir().unwrap();
-    let mounted = std::process::Command::new("mount")
+    let status = std::process::Command::new("mount")
         .args(["-t", "tmpfs", "-o", "size=1m", "none"])
         .arg(folder.path())
-        .status()
-        .is_ok_and(|status| status.success());
-    assert!(mounted, "mounting a tmpfs needs root");
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "mounting a tmpfs needs root");
+    let mounted = Mounted(folder.path());
     let errors: Vec<ArchiveError> = Form::ALL
         .into_iter()
         .map(|form| {
@@ -136,7 +146,7 @@ fn a_full_filesystem_says_so() {
         })
         .collect();
     let left = std::fs::read_dir(folder.path()).unwrap().count();
-    std::process::Command::new("umount").arg(folder.path()).status().unwrap();
+    drop(mounted);
     for error in errors {
         assert!(matches!(error, ArchiveError::NoSpace { .. }), "{error}");
         assert!(error.hint().is_some());

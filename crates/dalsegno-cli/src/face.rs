@@ -7,6 +7,7 @@ use dalsegno_engine::EngineError;
 use serde_json::{Value, json};
 
 use crate::args::{Format, Global};
+use crate::printable::printable;
 
 /// The voice of one invocation.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +35,7 @@ impl Face {
             }
             say(&format!("{line}\n"));
         } else if !self.quiet {
-            say(text);
+            say(&printable(text));
         }
     }
 
@@ -66,7 +67,7 @@ impl Face {
         if let Some(hint) = error.hint() {
             let _ = writeln!(text, "hint: {hint}");
         }
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        complain(&text);
     }
 
     /// Asks for the word `yes`; anything else declines. Without a terminal nobody can be asked.
@@ -75,7 +76,7 @@ impl Face {
             return Err(EngineError::Consent { what: what.to_owned() });
         }
         let mut err = io::stderr().lock();
-        let _ = write!(err, "{question}\nType `yes` to go on [no]: ");
+        let _ = write!(err, "{}\nType `yes` to go on [no]: ", printable(question));
         let _ = err.flush();
         let mut answer = String::new();
         let _ = io::stdin().lock().read_line(&mut answer);
@@ -101,6 +102,11 @@ fn causes(error: &EngineError) -> Vec<String> {
         next = cause.source();
     }
     causes
+}
+
+/// Writes text for people to standard error.
+pub(crate) fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(printable(text).as_bytes());
 }
 
 /// Writes to standard output; `false` when nobody reads it any more. That never ends the work: a

@@ -4,6 +4,7 @@
 
 mod args;
 mod face;
+mod printable;
 mod sheet;
 mod verbs;
 mod watch;

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::printable::one_line;
+
 /// `1,234,567`.
 pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
@@ -39,7 +41,7 @@ pub(crate) struct Sheet {
 
 impl Sheet {
     pub(crate) fn row(&mut self, label: impl Into<String>, text: impl Into<String>) {
-        self.rows.push((label.into(), text.into()));
+        self.rows.push((label.into(), one_line(&text.into()).into_owned()));
     }
 
     pub(crate) fn render(&self) -> String {

@@ -1,6 +1,6 @@
 //! Progress of long work: a bar on a terminal, plain lines elsewhere, JSON lines on request.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use dalsegno_format::ByteSize;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use crate::face::{Face, say};
+use crate::face::{Face, complain, say};
 
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -64,7 +64,7 @@ impl Progress for Watcher {
             Voice::Silent => {}
             Voice::Lines => {
                 let size = total.map_or(String::new(), |t| format!(" ({})", ByteSize(t)));
-                let _ = writeln!(io::stderr(), "{name}{size}");
+                complain(&format!("{name}{size}\n"));
             }
             Voice::Bar(bar) => {
                 bar.reset();
@@ -111,10 +111,10 @@ impl Progress for Watcher {
         match &self.voice {
             Voice::Silent => {}
             Voice::Lines => {
-                let _ = writeln!(io::stderr(), "warning: {text}");
+                complain(&format!("warning: {text}\n"));
             }
             Voice::Bar(bar) => bar.suspend(|| {
-                let _ = writeln!(io::stderr(), "warning: {text}");
+                complain(&format!("warning: {text}\n"));
             }),
             Voice::Json(_) => {
                 say(&format!("{}\n", json!({ "event": "warning", "text": text })));

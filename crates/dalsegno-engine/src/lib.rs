@@ -35,7 +35,7 @@ pub use diff::{BackupDiff, Side, StorageDiff, TableDiff, diff};
 pub use doctor::{Finding, Level, doctor};
 pub use error::EngineError;
 pub use find::{Listed, PRE_RESTORE_TAG, file_stem, find, scan};
-pub use look::{contents, get, get_to_file, tree_path};
+pub use look::{contents, get, get_to_file, peek, tree_path};
 pub use outcome::{OUTCOMES, Outcome, outcome};
 pub use restore::{
     DatabasePlan, DatabaseStep, DiscardReport, FixturePlan, Interruption, MediaStrategy,

@@ -5,11 +5,17 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use dalsegno_archive::{Archive, Peek};
 use dalsegno_format::{Entry, Sha256, TreePath};
 use dalsegno_store::StoreError;
 
-use crate::open::open;
+use crate::open::{not_opened, open};
 use crate::{EngineError, Run};
+
+/// What a backup says of itself, from a few bytes of it.
+pub fn peek(source: &Path) -> Result<Peek, EngineError> {
+    Archive::peek(source).map_err(|error| not_opened(error, source))
+}
 
 /// Calls `each` for every member at or below `path`, in the order of the tree; returns how many.
 pub fn contents(

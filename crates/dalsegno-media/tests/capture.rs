@@ -260,7 +260,7 @@ fn other_filesystems_below_the_root_are_followed() {
 fn mounted_below() {
     let (_home, live) = site(&[("a", "x"), ("mounted/", ""), ("z", "x")]);
     let mounted = live.join("mounted");
-    support::mount(&["-t", "tmpfs", "none"], &mounted);
+    let _mounted = support::mount(&["-t", "tmpfs", "none"], &mounted);
     put(&mounted, &[("inside", "x")]);
     let taken = take(&live, &usual());
     assert_eq!(

@@ -184,11 +184,11 @@ impl<'a, 'w> Stream<'a, 'w> {
     fn load(&mut self) -> io::Result<()> {
         while self.at == self.current.out.len() {
             let used = std::mem::take(&mut self.current);
+            self.at = 0;
             let Some(done) = self.ahead.next(used) else {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             };
             self.current = done.buffers;
-            self.at = 0;
             let place = self.tar.tables().ok().and_then(|tables| tables.frames.get(done.index));
             let Some((offset, _, frame)) = place else {
                 return Err(io::ErrorKind::UnexpectedEof.into());

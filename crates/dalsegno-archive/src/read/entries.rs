@@ -62,6 +62,9 @@ impl Lists {
     /// After the last member: the digest of `entries.tsv`, and nothing else.
     pub(crate) fn end(&mut self) -> Result<Digest, Damage> {
         let digest = self.checksum(&tree::path(tree::ENTRIES))?;
+        if read_line(&mut self.entries, &mut self.line).map_err(at(tree::ENTRIES))? {
+            return Err(Damage::new(tree::ENTRIES, "it has more lines than there are members"));
+        }
         if read_line(&mut self.checksums, &mut self.line).map_err(at(tree::CHECKSUMS))? {
             return Err(Damage::new(tree::CHECKSUMS, "it has more lines than there are files"));
         }

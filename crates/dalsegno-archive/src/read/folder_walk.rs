@@ -181,6 +181,9 @@ impl FolderWalk<'_, '_, '_> {
             self.find(damage)?;
         }
         if self.survey.is_none() {
+            if !order.has_ended() {
+                self.find(Damage::new(format!("member {}", tree::RESTORE_SH), "it is missing"))?;
+            }
             self.counts(&mut folder, &mut report)?;
         }
         for name in [tree::ENTRIES, tree::CHECKSUMS, tree::COMPLETE] {
@@ -211,10 +214,12 @@ impl FolderWalk<'_, '_, '_> {
         entry: Entry,
         lost: bool,
     ) -> Result<Option<Entry>, ReadError> {
-        if entry.path.as_bytes() == tree::RESTORE_SH.as_bytes() {
-            return Ok(Some(entry));
-        }
-        let Err(reason) = order.check(&entry) else { return Ok(Some(entry)) };
+        let allowed = if entry.path.as_bytes() == tree::RESTORE_SH.as_bytes() {
+            order.end(&entry)
+        } else {
+            order.check(&entry)
+        };
+        let Err(reason) = allowed else { return Ok(Some(entry)) };
         if lost
             && self.tolerates()
             && matches!(entry.kind, EntryKind::HardLink { .. })

@@ -134,6 +134,10 @@ impl TarWalk<'_, '_> {
                 return self.close_gap(moving);
             }
             self.settle(moving)?;
+            let last = number + 1 == members - UNLISTED;
+            if last && !moving.order.has_ended() && !moving.gap.any() {
+                self.find(Damage::new(format!("member {}", tree::RESTORE_SH), "it is missing"))?;
+            }
             at = next;
         }
         self.close_gap(moving)?;
@@ -289,7 +293,8 @@ impl TarWalk<'_, '_> {
             let expected = expected_control(tree::RESTORE_SH, &entry, moving.mtime);
             let expected = Entry { mode: 0o700, ..expected };
             let right = entry == expected;
-            right.then_some(()).ok_or("its header is not the one a writer gives it")
+            let right = right.then_some(()).ok_or("its header is not the one a writer gives it");
+            right.and_then(|()| moving.order.end(&entry))
         } else {
             moving.order.check(judged.unwrap_or(&entry))
         };

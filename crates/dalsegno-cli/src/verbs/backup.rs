@@ -53,7 +53,7 @@ pub(super) fn backup(invocation: &Invocation, args: BackupArgs) -> Result<ExitCo
     }
     if invocation.face.quiet && !report.is_complete() && !invocation.face.json() {
         // Cron mails what is printed: a partial backup is never silent.
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+        crate::face::complain(&text);
     }
     invocation.face.report("backup", value, &text);
     Ok(finished(report.is_complete()))

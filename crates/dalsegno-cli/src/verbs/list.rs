@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use dalsegno_archive::Archive;
-use dalsegno_engine::{EngineError, Listed, PRE_RESTORE_TAG, scan};
+use dalsegno_engine::{EngineError, Listed, PRE_RESTORE_TAG, peek, scan};
 use dalsegno_format::ByteSize;
 use serde_json::{Value, json};
 
 use super::Invocation;
 use super::backup::captured;
 use crate::args::{ListArgs, ShowArgs};
+use crate::printable::one_line;
 use crate::sheet::{Sheet, count, duration, table};
 
 pub(super) fn list(invocation: &Invocation, args: &ListArgs) -> Result<ExitCode, EngineError> {
@@ -81,7 +81,7 @@ fn listed_row(listed: &Listed) -> Vec<String> {
     let rows: u64 =
         completion.databases.values().map(dalsegno_format::DatabaseCompletion::rows).sum();
     let files: u64 = completion.storages.values().map(|s| s.files).sum();
-    let mut name = metadata.name.clone();
+    let mut name = one_line(&metadata.name).into_owned();
     if name != listed.file_name() {
         let _ = write!(name, " ({})", listed.file_name());
     }
@@ -103,7 +103,7 @@ fn listed_row(listed: &Listed) -> Vec<String> {
 
 pub(super) fn show(invocation: &Invocation, args: &ShowArgs) -> Result<ExitCode, EngineError> {
     let path = invocation.backup(&args.source)?;
-    let peek = Archive::peek(&path)?;
+    let peek = peek(&path)?;
     let value = json!({
         "path": path,
         "form": peek.form,
@@ -147,11 +147,16 @@ pub(super) fn show(invocation: &Invocation, args: &ShowArgs) -> Result<ExitCode,
     let mut text = format!(
         "{}
 {}",
-        metadata.name,
+        one_line(&metadata.name),
         sheet.render()
     );
     for problem in &completion.problems {
-        let _ = writeln!(text, "  missing: {}: {}", problem.subject, problem.reason);
+        let _ = writeln!(
+            text,
+            "  missing: {}: {}",
+            one_line(&problem.subject),
+            one_line(&problem.reason)
+        );
     }
     if invocation.face.verbose > 0 {
         text.push_str(&tables(&peek.manifest));

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::Invocation;
 use crate::args::{ContentsArgs, DiffArgs, GetArgs};
 use crate::face::say;
+use crate::printable::printable;
 use crate::sheet::{count, table};
 use crate::watch::Watcher;
 
@@ -39,7 +40,7 @@ pub(super) fn contents(
             });
             heard = heard && say(&format!("{line}\n"));
         } else {
-            heard = heard && say(&line(&entry));
+            heard = heard && say(&printable(&line(&entry)));
         }
     })?;
     if json {

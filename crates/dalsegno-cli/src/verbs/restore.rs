@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Invocation, finished};
 use crate::args::RestoreArgs;
+use crate::printable::one_line;
 use crate::sheet::{count, counted, duration, table};
 use crate::watch::Watcher;
 
@@ -68,7 +69,7 @@ pub(super) fn restore(invocation: &Invocation, args: RestoreArgs) -> Result<Exit
         duration(site.project.started_in)
     );
     if invocation.face.quiet && !report.is_complete() && !invocation.face.json() {
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+        crate::face::complain(&text);
     }
     invocation.face.report("restore", value, &text);
     Ok(finished(report.is_complete()))
@@ -117,10 +118,13 @@ fn plan_text(plan: &RestorePlan) -> String {
     let metadata = &plan.manifest.metadata;
     let mut out = format!(
         "Backup {} of project {}, made {} ({})\n",
-        metadata.name, metadata.project.name, metadata.backup_timestamp, metadata.time_zone
+        one_line(&metadata.name),
+        one_line(&metadata.project.name),
+        one_line(&metadata.backup_timestamp),
+        one_line(&metadata.time_zone)
     );
     if let Some(other) = &plan.other_project {
-        let _ = writeln!(out, "  ANOTHER PROJECT: {other}");
+        let _ = writeln!(out, "  ANOTHER PROJECT: {}", one_line(other));
     }
     for database in &plan.databases {
         let verb = if database.exists { "replaces" } else { "creates" };
@@ -221,9 +225,12 @@ fn plan_json(plan: &RestorePlan) -> Value {
 
 fn report_text(plan: &RestorePlan, report: &RestoreReport) -> String {
     let mut out = if report.is_complete() {
-        format!("Restored {}.\n", plan.manifest.metadata.name)
+        format!("Restored {}.\n", one_line(&plan.manifest.metadata.name))
     } else {
-        format!("Restored {} IN PART; what failed is as it was:\n", plan.manifest.metadata.name)
+        format!(
+            "Restored {} IN PART; what failed is as it was:\n",
+            one_line(&plan.manifest.metadata.name)
+        )
     };
     for failure in &report.failures {
         let _ = writeln!(out, "  failed: {failure}");

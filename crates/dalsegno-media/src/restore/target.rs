@@ -61,9 +61,7 @@ impl Target {
     /// Makes an empty staged tree: a folder of mode 0700 beside the live one, or inside it where it
     /// is a mount point or the folder above cannot be written.
     pub fn begin(&self, options: StageOptions) -> Result<StagedTree, MediaError> {
-        if let Some(mounted) = mounted_below(&self.live)? {
-            return Err(MediaError::MountInside { root: self.live.clone(), mounted });
-        }
+        self.refuse_mount_inside()?;
         for place in [Place::Beside, Place::Inside] {
             for role in [Role::Staged, Role::Kept, Role::Undone, Role::Journal] {
                 let path = self.path(place, role);
@@ -87,6 +85,15 @@ impl Target {
             }
         };
         StagedTree::new(self.clone(), place, options)
+    }
+
+    /// An error where something is mounted below the live folder: it could be neither kept nor
+    /// exchanged.
+    pub fn refuse_mount_inside(&self) -> Result<(), MediaError> {
+        match mounted_below(&self.live)? {
+            Some(mounted) => Err(MediaError::MountInside { root: self.live.clone(), mounted }),
+            None => Ok(()),
+        }
     }
 
     fn make(&self, place: Place) -> rustix::io::Result<()> {

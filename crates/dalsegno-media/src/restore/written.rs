@@ -1,10 +1,14 @@
 //! Whether a live tree was written to since it was switched in.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use dalsegno_format::Timestamp;
 
-use super::Switched;
+use super::{Method, Switched};
 use crate::capture::open_root;
 use crate::error::io_error;
+use crate::leftover::is_leftover;
 use crate::walk::{Step, Walk};
 use crate::{Cancel, MediaError, Selection};
 
@@ -30,6 +34,8 @@ pub fn written_since(
             return Ok(Some(b".".to_vec()));
         }
     }
+    let undone = |name: &OsStr| is_leftover(name.as_bytes());
+    let moved = switched.method == Method::InPlace && switched.live.file_name().is_some_and(undone);
     let walk = Walk::new(root, &Selection::default(), &[])
         .map_err(io_error("list the folder", &switched.live))?;
     for step in walk {
@@ -41,7 +47,9 @@ pub fn written_since(
             Step::File { place, meta } | Step::Link { place, meta, .. } => (place.path, meta),
             _ => continue,
         };
-        if !path.is_empty() && (meta.ctime > since || meta.ctime < begun) {
+        // Putting entries back one by one changed the times of these, but not when they were written.
+        let changed = if moved && !path.contains(&b'/') { meta.mtime } else { meta.ctime };
+        if !path.is_empty() && (changed > since || meta.ctime < begun) {
             return Ok(Some(path));
         }
     }

@@ -298,6 +298,9 @@ pub fn put(root: &Path, files: &[(&str, &str)]) {
     }
 }
 
+/// Set where the ignored tests run with mounts of their own, and not because somebody runs all.
+const OWN_MOUNTS: &str = "DALSEGNO_MEDIA_TEST_OWN_MOUNTS";
+
 /// Runs one ignored test of this very program in another process, under a command that changes its
 /// mounts.
 pub fn again(wrapper: &[&str], test: &str, environment: &[(&str, &OsStr)]) -> ExitStatus {
@@ -319,6 +322,9 @@ fn run(program: &Path, wrapper: &[&str], test: &str, environment: &[(&str, &OsSt
     words.push(program.as_os_str());
     words.extend(["--exact", test, "--ignored", "--nocapture"].map(OsStr::new));
     let mut command = Command::new(words[0]);
+    if wrapper.first() == Some(&"unshare") {
+        command.env(OWN_MOUNTS, "1");
+    }
     let output = command.args(&words[1..]).envs(environment.iter().copied()).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
@@ -334,8 +340,22 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Mounts something, in a process that has mounts of its own.
-pub fn mount(arguments: &[&str], at: &Path) {
+/// A mount, which ends when this is dropped: a folder that is one cannot be removed.
+#[must_use]
+#[derive(Debug)]
+pub struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let done = Command::new("umount").arg("-l").arg(&self.0).status();
+        assert!(done.is_ok_and(|status| status.success()), "{:?} stays mounted", self.0);
+    }
+}
+
+/// Mounts something, in a process that has mounts of its own: see [`again`].
+pub fn mount(arguments: &[&str], at: &Path) -> Mounted {
+    assert!(std::env::var_os(OWN_MOUNTS).is_some(), "everybody would see this mount");
     let status = Command::new("mount").args(arguments).arg(at).status().unwrap();
     assert!(status.success());
+    Mounted(at.to_path_buf())
 }

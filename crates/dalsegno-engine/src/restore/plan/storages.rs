@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dalsegno_archive::Archive;
 use dalsegno_format::{Entry, TreePath, tree};
-use dalsegno_media::{Changes, Selection};
+use dalsegno_media::{Changes, Selection, Target};
 
 use super::{FixturePlan, RestorePlan, StoragePlan, require_absent};
 use crate::backup::fixture_folders;
@@ -54,6 +54,11 @@ pub(super) fn plan_storages(
         };
         if site.is_site_itself(&live.location) {
             return Err(EngineError::UnsafeRoot { alias, path: live.location });
+        }
+        if elsewhere.is_none() && !plan.request.keep_going {
+            Target::new(&live.location, &plan.id.to_string())
+                .and_then(|target| target.refuse_mount_inside())
+                .map_err(EngineError::media(&alias))?;
         }
         let bytes = plan.manifest.completion.storages.get(&alias).map_or(0, |s| s.bytes);
         let left_out = &plan.manifest.metadata.options;

@@ -9,7 +9,7 @@ use std::path::Path;
 use dalsegno_format::Extent;
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, fstat, ftruncate, linkat, mknodat, openat,
-    readlinkat, symlinkat, utimensat,
+    readlinkat, statat, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -31,7 +31,12 @@ pub(super) fn bring(
     shown: &Path,
 ) -> Result<bool, MediaError> {
     match linkat(live, name, into, name, AtFlags::empty()) {
-        Ok(()) => Ok(true),
+        Ok(()) if same_file(live, into, name) => Ok(true),
+        // The names of one file have different inodes on an image layer, and cannot be exchanged.
+        Ok(()) => {
+            unlinkat(into, name, AtFlags::empty()).map_err(io_error("remove", shown))?;
+            copied(live, name, meta, into, shown)
+        }
         Err(Errno::NOENT) => Ok(false),
         // Protected hard links, another filesystem or quota project, too many names, no such call.
         Err(
@@ -42,11 +47,33 @@ pub(super) fn bring(
             | Errno::NOSYS
             | Errno::ACCESS
             | Errno::INVAL,
-        ) => match copy(live, name, meta, into, name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            copied => copied.map(|()| true).map_err(io_error("bring over", shown)),
-        },
+        ) => copied(live, name, meta, into, shown),
         Err(error) => Err(io_error("bring over", shown)(error)),
+    }
+}
+
+fn copied(
+    live: BorrowedFd<'_>,
+    name: &[u8],
+    meta: &Meta,
+    into: BorrowedFd<'_>,
+    shown: &Path,
+) -> Result<bool, MediaError> {
+    match copy(live, name, meta, into, name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        copied => copied.map(|()| true).map_err(io_error("bring over", shown)),
+    }
+}
+
+/// Whether a name in both folders is seen to be one file. A live one that is gone by now was.
+fn same_file(live: BorrowedFd<'_>, into: BorrowedFd<'_>, name: &[u8]) -> bool {
+    let id = |folder| {
+        let found = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+        found.map(|stat| Meta::from(stat).id)
+    };
+    match (id(live), id(into)) {
+        (Ok(ours), Ok(theirs)) => ours == theirs,
+        (ours, _) => ours == Err(Errno::NOENT),
     }
 }
 
