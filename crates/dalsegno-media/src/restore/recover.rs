@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::journal::Journal;
-use super::switch::Switching;
+use super::switch::{Switching, remove_file};
 use super::target::{Place, Target};
 use crate::MediaError;
 use crate::leftover::Role;
@@ -64,6 +64,10 @@ impl Target {
     /// Finds what a killed process left of this restore and brings it to an end. Safe to call at any
     /// time, and again after being killed itself.
     pub fn recover(&self, resolution: Resolution) -> Result<Recovered, MediaError> {
+        // A journal that was not whole yet: nothing was moved under it.
+        for place in [Place::Beside, Place::Inside] {
+            remove_file(&self.path(place, Role::Part))?;
+        }
         for place in [Place::Beside, Place::Inside] {
             if let Some(mut journal) = Journal::load(&self.path(place, Role::Journal))? {
                 let (other, done) = (journal.other, journal.done);

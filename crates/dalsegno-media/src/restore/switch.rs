@@ -366,7 +366,7 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), MediaError> {
     }
 }
 
-fn remove_file(path: &Path) -> Result<(), MediaError> {
+pub(super) fn remove_file(path: &Path) -> Result<(), MediaError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(io_error("remove", path)),
