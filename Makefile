@@ -29,7 +29,7 @@ say = printf '\n== %s\n'
 target_folder = $$(cargo metadata --no-deps --format-version 1 | \
 	$(VENV)/python -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
 
-.PHONY: help setup build demo test check fmt clean-venv
+.PHONY: help setup build demo test torture check fmt clean-venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,21 @@ test: ## every test, then the demo
 		$(VENV)/python -m unittest discover --start-directory python/tests --top-level-directory python; \
 	fi
 	@$(MAKE) demo RELEASE=
+
+# The tests of faults, kills and writers run a sample of what they can: this runs all of it.
+torture: export INSTA_UPDATE := no
+torture: export DALSEGNO_TORTURE := 1
+torture: export DALSEGNO_TEST_PYTHON := $(VENV)/python
+torture: ## kills and faults at every call, hundreds of random kills, long runs of busy writers (an hour)
+	@$(SETUP) build test python
+	@$(say) "Killing and starving the program, everywhere"
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run $(LOCKED) --package dalsegno-cli --profile torture --no-capture \
+			-E 'test(kills::) + test(faults::) + test(company::) + test(writers::)'; \
+	else \
+		cargo test $(LOCKED) --package dalsegno-cli --test it --no-fail-fast -- --nocapture \
+			kills:: faults:: company:: writers::; \
+	fi
 
 check: ## layout, lints, documentation, walls, licences, types
 	@$(SETUP) build check python

@@ -2,13 +2,16 @@
 
 mod backup;
 mod bad_input;
+mod company;
 mod damaged;
 mod delete;
 mod diff;
 mod doctor;
+mod faults;
 mod find;
 mod forms;
 mod interrupted;
+mod kills;
 mod look;
 mod migrations;
 mod odd_settings;
@@ -19,9 +22,11 @@ mod report;
 mod restore;
 mod restore_script;
 mod rollback;
+mod scene;
 mod strategies;
 mod targets;
 mod verify;
+mod writers;
 
 use std::path::{Path, PathBuf};
 
