@@ -52,7 +52,7 @@ def read_on(allowed):
             print(f"a reader saw {seen}, which is neither old nor new", file=sys.stderr, flush=True)
             os._exit(1)
         looks += 1
-        time.sleep(0.01)
+        time.sleep(0.03)
 
 db = connect()
 children = []
