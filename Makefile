@@ -67,11 +67,20 @@ test: ## every test, then the demo
 	fi
 	@$(MAKE) demo RELEASE=
 
-torture: export DALSEGNO_TEST_PYTHON := $(VENV)/python
+# The tests of faults, kills, crashes and writers run a sample of what they can: this runs all of it.
+torture: export INSTA_UPDATE := no
 torture: export DALSEGNO_TORTURE := 1
-torture: ## a crash after every single write of every verb, in every way that is known (many minutes)
+torture: export DALSEGNO_TEST_PYTHON := $(VENV)/python
+torture: ## kills, faults and crashes at every call, random kills, long runs of busy writers (an hour)
 	@$(SETUP) build test python
-	@cargo test $(LOCKED) --package dalsegno-cli --test it -- --nocapture replay::
+	@$(say) "Killing and starving the program, everywhere"
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run $(LOCKED) --package dalsegno-cli --profile torture --no-capture \
+			-E 'test(kills::) + test(faults::) + test(company::) + test(writers::) + test(replay::) + test(hostile::fuzz)'; \
+	else \
+		cargo test $(LOCKED) --package dalsegno-cli --test it --no-fail-fast -- --nocapture \
+			kills:: faults:: company:: writers:: replay:: hostile::fuzz; \
+	fi
 
 check: ## layout, lints, documentation, walls, licences, types
 	@$(SETUP) build check python

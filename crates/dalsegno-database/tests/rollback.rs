@@ -83,6 +83,56 @@ fn force_without_writes_keeps_nothing() {
     }
 }
 
+/// Runs a rollback, and then again as if it had been killed when only the kept copy was still to be
+/// removed.
+fn roll_twice(
+    site: &Site,
+    switched: &Switched,
+    between: impl FnOnce(),
+) -> (RolledBack, RolledBack) {
+    let kept = switched.kept.as_ref().unwrap();
+    let bytes = fs::read(kept).unwrap();
+    let first = roll(switched, true).unwrap();
+    fs::write(kept, bytes).unwrap();
+    between();
+    let second = roll(switched, true).unwrap();
+    assert_eq!(second.present, first.present);
+    assert_eq!(leftovers(&site.live).unwrap(), Vec::from_iter(first.present.clone()));
+    (first, second)
+}
+
+#[test]
+fn a_rollback_that_died_when_it_tidied_up_keeps_nothing_that_is_live() {
+    let source = Site::with(&filled("backup", 300));
+    let (captured, bytes) = source.capture();
+    for (case, site) in cases().into_iter().take(2) {
+        let before = oracle(&site.live);
+        let switched = site.restore("r1", &captured, &bytes);
+        let (_, second) = roll_twice(&site, &switched, || {});
+        assert_eq!(second.present, None, "{case}");
+        assert_eq!(oracle(&site.live), before, "{case}");
+    }
+}
+
+#[test]
+fn what_a_rollback_kept_survives_its_kill_and_what_the_site_writes_then() {
+    let source = Site::with(&filled("backup", 300));
+    let (captured, bytes) = source.capture();
+    for (case, site) in cases().into_iter().take(2) {
+        let switched = site.restore("r1", &captured, &bytes);
+        let write = |row: &str| site.peer().run(&format!("INSERT INTO note VALUES {row}"));
+        write("(7, 'since the restore')");
+        let kept = oracle(&site.live);
+        let mut now = String::new();
+        let (_, second) = roll_twice(&site, &switched, || {
+            write("(8, 'since the rollback')");
+            now = oracle(&site.live);
+        });
+        assert_eq!(oracle(&second.present.unwrap()), kept, "{case}: what was kept is lost");
+        assert_eq!(oracle(&site.live), now, "{case}: what was written since is lost");
+    }
+}
+
 #[test]
 fn a_created_database_is_taken_away_again() {
     let source = Site::with(&filled("backup", 50));

@@ -1,7 +1,7 @@
 //! A throwaway site.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,6 +40,17 @@ impl Site {
         site
     }
 
+    /// Like [`Site::two_databases`], the first in WAL mode, the other in rollback-journal mode. It
+    /// lies in memory where the system has a place for that: it is made anew hundreds of times.
+    pub fn in_memory() -> Self {
+        let site = Self::below(Some(Path::new("/dev/shm")).filter(|folder| folder.is_dir()));
+        fs::create_dir(site.root()).expect("the folder is new");
+        plain::write(&site.root());
+        plain::write_second(&site.root());
+        site.sql("db.sqlite3", "PRAGMA journal_mode = wal");
+        site
+    }
+
     /// An empty folder.
     pub fn empty() -> Self {
         let site = Self::in_folder();
@@ -48,7 +59,12 @@ impl Site {
     }
 
     fn in_folder() -> Self {
-        let folder = tempfile::Builder::new().prefix("dalsegno-").tempdir();
+        Self::below(None)
+    }
+
+    fn below(folder: Option<&Path>) -> Self {
+        let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
+        let folder = tempfile::Builder::new().prefix("dalsegno-").tempdir_in(folder);
         let folder = folder.expect("a temporary folder can be made");
         fs::create_dir(folder.path().join("tmp")).expect("the folder is new");
         Self { folder }
@@ -120,6 +136,18 @@ impl Site {
         State::of(&self.root())
     }
 
+    /// Copies the whole site aside, for [`Site::put_back`].
+    pub fn put_aside(&self) {
+        bookshop::copy(&self.root(), &self.outside("aside"));
+    }
+
+    /// Makes the site again what it was when it was put aside. Nobody may have it open. Mount
+    /// points stay.
+    pub fn put_back(&self) {
+        clear(&self.root());
+        bookshop::copy(&self.outside("aside/."), &self.root());
+    }
+
     /// Names in a folder below the project's folder, sorted; none when it does not exist.
     pub fn names(&self, below: &str) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.path(below)) else { return Vec::new() };
@@ -133,5 +161,20 @@ impl Site {
     /// A call of the program in the project's folder.
     pub fn call(&self, binary: &str, args: &[&str]) -> Call {
         Call::new(self.folder.path(), binary, args)
+    }
+}
+
+fn clear(folder: &Path) {
+    for entry in fs::read_dir(folder).expect("the site can be read") {
+        let path = entry.expect("the site can be read").path();
+        if path.is_symlink() || !path.is_dir() {
+            fs::remove_file(&path).expect("the site can be written");
+            continue;
+        }
+        clear(&path);
+        match fs::remove_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => {}
+            done => done.expect("the site can be written"),
+        }
     }
 }

@@ -25,6 +25,10 @@ impl State {
         Self { lines }
     }
 
+    pub(crate) fn new(lines: BTreeMap<String, Vec<String>>) -> Self {
+        Self { lines }
+    }
+
     /// Only what lies in one of `db.sqlite3`, `archive.sqlite3`, `media`, `private`.
     pub fn part(&self, name: &str) -> &[String] {
         &self.lines[name]

@@ -2,10 +2,12 @@
 
 mod backup;
 mod bad_input;
+mod company;
 mod damaged;
 mod delete;
 mod diff;
 mod doctor;
+mod faults;
 mod find;
 mod forms;
 mod hazards;
@@ -13,6 +15,7 @@ mod hostile;
 mod interrupted;
 mod killed;
 mod leftover;
+mod kills;
 mod look;
 mod migrations;
 mod odd_settings;
@@ -25,9 +28,11 @@ mod report;
 mod restore;
 mod restore_script;
 mod rollback;
+mod scene;
 mod strategies;
 mod targets;
 mod verify;
+mod writers;
 
 use std::path::{Path, PathBuf};
 

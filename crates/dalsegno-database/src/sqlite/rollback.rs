@@ -4,8 +4,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::connection::open_live;
-use super::in_place::InPlace;
+use super::in_place::{InPlace, next_cookie};
 use super::offline::{self, Replacement, fingerprint};
+use super::pages::live_header;
 use super::plan::plan_for;
 use super::staging::Image;
 use super::target::{exists, remove, remove_all, same_file, sync_folder};
@@ -128,7 +129,7 @@ fn write_back(
     watch: &mut dyn Watch,
 ) -> Result<RolledBack> {
     let present = target.present();
-    let undo = format!("{}-back", switched.restore_id);
+    let undo = undo_id(&switched.restore_id);
     let job = InPlace {
         live: target.live(),
         image,
@@ -139,7 +140,9 @@ fn write_back(
     };
     let pages_changed = match job.run(watch) {
         Ok(written) => {
-            if written.before == switched.content {
+            // Neither what was restored nor what is there again since an attempt that was killed after
+            // its commit is worth keeping.
+            if [&switched.content, &image.content].contains(&&written.before) {
                 remove_all(&present)?;
             }
             written.pages_changed
@@ -160,7 +163,7 @@ fn finished(
     options: RollbackOptions,
 ) -> Result<Option<RolledBack>> {
     let Ok(image) = Image::read(kept) else { return Ok(None) };
-    if !holds(target.live(), &image, options)? {
+    if !holds(target.live(), &image, options)? && !took_place(target, &image, options)? {
         return Ok(None);
     }
     let options = RollbackOptions { force: true, ..options };
@@ -171,6 +174,21 @@ fn finished(
 fn holds(live: &Path, image: &Image, options: RollbackOptions) -> Result<bool> {
     let connection = open_live(live, options.busy_timeout)?;
     Ok(fingerprint(&connection, live)? == image.content)
+}
+
+/// Whether the commit of the rollback that kept the present state is behind the live database, to
+/// which the site has written again since.
+fn took_place(target: &Target, old: &Image, options: RollbackOptions) -> Result<bool> {
+    let Ok(present) = Image::read(&target.present()) else { return Ok(false) };
+    let connection = open_live(target.live(), options.busy_timeout)?;
+    let Some(now) = live_header(&connection, target.live())? else { return Ok(false) };
+    let planned = next_cookie(&present.header, &old.header, &undo_id(target.restore_id()));
+    Ok(now.schema_cookie().wrapping_sub(planned) < 0x8000)
+}
+
+/// The id under which a rollback writes.
+fn undo_id(restore_id: &str) -> String {
+    format!("{restore_id}-back")
 }
 
 fn is_readable(live: &Path, timeout: Duration) -> Result<bool> {
