@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from measuring.command import run
-from measuring.data import Data
+from measuring.data import BENCHES, Data
 from measuring.proof import require_same_contents, require_same_files, require_same_rows
 
 # A proof gets the folder that the case wrote into.
@@ -245,15 +245,21 @@ def small_site(data: Data, tools: Tools) -> Case:
         require_same_rows(out / "shop72" / "db.sqlite3", data.proof("shop72-rows"))
 
     ours = '"$DALSEGNO" --project "$OUT/shop72" --python "$PYTHON" --format json'
-    environment = {}
+    environment: dict[str, str] = {}
     if tools.door == "manage":
         ours = '"$PYTHON" "$OUT/shop72/manage.py"'
-        environment["EXTRA_APPS"] = "backups"
+        # As if the package were installed, but with the binary that is measured.
+        package = str(BENCHES.parent / "python")
+        environment = {"EXTRA_APPS": "backups", "PYTHONPATH": package, "DALSEGNO_BINARY": str(tools.dalsegno)}
+    report = " --format json" if tools.door == "manage" else ""
     restore = "restore b.tar.gz" if tools.door == "manage" else "restore b"
     line = (
         'export BACKUP_DIR="$OUT/backups" BACKUP_ROOT="$OUT/backups_data"'
         ' DATABASE_PATH="$OUT/shop72/db.sqlite3" MEDIA_ROOT="$OUT/shop72/media"'
-        f" && {ours} backup --filename b"
-        f" && {ours} {restore} --force --no-pre-backup"
+        f" && {ours} backup --filename b{report}"
+        # Some milliseconds of damage, or a restore that does nothing would be the quickest.
+        """ && sqlite3 "$DATABASE_PATH" "UPDATE auth_user SET last_name = 'damaged'" """
+        ' && find "$MEDIA_ROOT" -type f -exec truncate --size=1 {} +'
+        f" && {ours} {restore} --force --no-pre-backup{report}"
     )
     return Case("small site", line, environment, prepare=copied, proof=as_it_was)

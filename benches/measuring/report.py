@@ -17,7 +17,7 @@ def summary(runs: Runs, lines: list[Line], scale: float) -> dict[str, Any]:
     medians = {name: {key: middle(costs, key) for key in COLUMNS} for name, costs in runs.items()}
     found = [ratios(line, runs, medians) for line in lines]
     if scale < 1:
-        found = [{**line, "met": None} for line in found]
+        found = [{**line, "met": None if line["peer"] else line["met"]} for line in found]
     return {"medians": medians, "lines": found}
 
 
