@@ -54,7 +54,7 @@ demo: build ## a site is filled, backed up, damaged and restored, and proven equ
 # Tests compare with the snapshots of the tree, and never write new ones into it.
 test: export INSTA_UPDATE := no
 test: export DALSEGNO_TEST_PYTHON := $(VENV)/python
-test: ## every test, then the demo
+test: ## every test, then the demo and the tests of benches/
 	@$(SETUP) build test bench python
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		$(say) "Running the tests of the workspace with cargo nextest"; \

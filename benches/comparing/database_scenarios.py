@@ -212,47 +212,42 @@ def after_damage(site: Site, tool: Tool, unnoticed: str) -> Outcome:
 
 
 def killed(tool: Tool, root: Path, shops: Shops) -> Outcome:
-    """When the database is seen to have changed, and, where that was harmless, at seven other moments."""
+    """When the database is seen to have changed, and, where that was harmless, at seven other moments.
+
+    Harmless is what was there before, and what a restore leaves that is not killed, whatever that has lost.
+    """
     rows = MANY_ROWS if tool.whole_file else SOME_ROWS
-    before = facts(shops.database(rows))
-    later: list[Facts] = []
-    kills = 0
-
-    def attempt(number: int, after: float | None) -> Outcome | None:
-        nonlocal kills
-        site = shops.site(root / str(number), rows)
-        site.must(tool.backup)
-        execute(site.database, LATER)
-        if not later:
-            later.append(facts(site.database))
-        unchanged = mark(site.database)
-        now = (lambda _: mark(site.database) != unchanged) if after is None else later_than(after)
-        if not site.killed_when(tool.restore, now):
-            return None
-        kills += 1
-        left = facts(site.database)
-        if left in (before, *later):
-            return None
-        # Malformed, or with rows of both: that depends on the moment.
-        return bad("torn")
-
-    # A copy of the file takes milliseconds, in which a busy machine may not look.
-    for number in range(3):
-        if outcome := attempt(number, None):
-            return outcome
     site = shops.site(root / "whole", rows)
     site.must(tool.backup)
+    execute(site.database, LATER)
+    harmless = [facts(site.database)]
     began = time.monotonic()
     done = site.run(tool.restore)
     took = time.monotonic() - began
     if done.exit != 0:
         return bad(f"fails without a kill too, {done.how}")
-    for i in range(1, 8):
-        if outcome := attempt(10 + i, took * i / 8):
-            return outcome
+    harmless.append(facts(site.database))
+    kills = 0
+    # A copy of the file takes milliseconds, in which a busy machine may not look.
+    for number, after in enumerate([None, None, None, *(took * i / 8 for i in range(1, 8))]):
+        site = shops.site(root / str(number), rows)
+        site.must(tool.backup)
+        execute(site.database, LATER)
+        now = first_change(site.database) if after is None else later_than(after)
+        if not site.killed_when(tool.restore, now):
+            continue
+        kills += 1
+        if facts(site.database) not in harmless:
+            # Malformed, or with rows of both: that depends on the moment.
+            return bad("torn")
     if not kills:
         raise RuntimeError(f"{tool.name} was always quicker than the kill")
     return good("old or new")
+
+
+def first_change(path: Path) -> Callable[[float], bool]:
+    before = mark(path)
+    return lambda _: mark(path) != before
 
 
 def mark(path: Path) -> tuple[int, int]:
