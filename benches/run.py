@@ -46,7 +46,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dalsegno", type=Path, required=True, metavar="FILE", help="the binary; a release build")
     parser.add_argument("--rounds", type=int, default=5, help="that count; one more comes before them (5)")
-    parser.add_argument("--scale", type=float, default=1.0, help="1: media of 1.5 GB, a database of 735 MB")
+    parser.add_argument("--scale", type=float, default=1.0, help="1: media of 1.5 GB, a database of 727 MB")
     parser.add_argument("--only", action="append", metavar="TEXT", help="lines with this in their name; repeats")
     parser.add_argument("--data", type=Path, default=ROOT / "target" / "bench", metavar="DIR")
     parser.add_argument("--results", type=Path, default=ROOT / "benches" / "results", metavar="DIR")

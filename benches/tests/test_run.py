@@ -12,7 +12,7 @@ from pathlib import Path
 
 import media
 import run
-from measuring import report
+from measuring import command, report
 from measuring.cases import LINES, Case, Line, Tools, cases
 from measuring.command import CommandFailed, measure, reported
 from measuring.data import BENCHES, Data
@@ -130,7 +130,30 @@ class Reports(unittest.TestCase):
         self.assertEqual(set(names), {name for line in LINES for name in (line.ours, line.peer) if name})
 
 
+READ_BACK = """
+from django.apps import apps
+from trade.models import Happening, Order
+rows = [row for model in apps.get_models() for row in model.objects.all()]
+for row in rows:
+    if row._meta.app_label == "trade":
+        row.clean_fields({each.name for each in row._meta.fields if not getattr(row, each.attname)})
+print(len(rows), {each.pk.version for each in Happening.objects.all()}, Order.objects.get(pk=6).packing.days >= 0)
+"""
+
+
 class Generators(Temporary):
+    def test_the_rows_of_the_shop_are_such_as_its_models_would_have_written(self) -> None:
+        environment = {"DATABASE_PATH": str(self.folder / "db.sqlite3"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+        def manage(*arguments: str) -> str:
+            return command.run([sys.executable, BENCHES / "sites" / "bazaar" / "manage.py", *arguments], environment)
+
+        manage("migrate", "--verbosity=0")
+        self.assertRegex(manage("fill", "--rows=900", "--journal=wal"), "journal mode wal")
+        count, rest = manage("shell", "--command", READ_BACK).splitlines()[-1].split(" ", 1)
+        self.assertGreater(int(count), 900)
+        self.assertEqual(rest, "{4} True")
+
     def test_the_media_are_the_same_every_time(self) -> None:
         proofs = []
         for name in ("first", "second"):
