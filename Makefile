@@ -2,6 +2,8 @@
 #
 #   RELEASE=1     build and demo with the optimised binary
 #   PYTHON=...    the interpreter that .venv is made from (python3)
+#   ROUNDS=5 SCALE=1 ONLY=TEXT DATA=DIR   of `make bench`; ONLY and DATA of `make compare` too
+#   WRITE=1       let `make compare` write the tables of docs/compare.md
 
 SHELL := /bin/sh
 .SHELLFLAGS := -euc
@@ -29,7 +31,7 @@ say = printf '\n== %s\n'
 target_folder = $$(cargo metadata --no-deps --format-version 1 | \
 	$(VENV)/python -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
 
-.PHONY: help setup build demo test torture check fmt clean-venv
+.PHONY: help setup build demo test torture bench compare check fmt clean-venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -52,8 +54,8 @@ demo: build ## a site is filled, backed up, damaged and restored, and proven equ
 # Tests compare with the snapshots of the tree, and never write new ones into it.
 test: export INSTA_UPDATE := no
 test: export DALSEGNO_TEST_PYTHON := $(VENV)/python
-test: ## every test, then the demo
-	@$(SETUP) build test python
+test: ## every test, then the demo and the tests of benches/
+	@$(SETUP) build test bench python
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		$(say) "Running the tests of the workspace with cargo nextest"; \
 		cargo nextest run $(LOCKED) --workspace $(if $(CI),--profile ci); \
@@ -66,6 +68,26 @@ test: ## every test, then the demo
 		$(VENV)/python -m unittest discover --start-directory python/tests --top-level-directory python; \
 	fi
 	@$(MAKE) demo RELEASE=
+	@$(say) "Running the tests of benches/"
+	@target=$(target_folder); \
+	DALSEGNO="$$target/debug/dalsegno" \
+	$(VENV)/python -m unittest discover --start-directory benches/tests --top-level-directory benches
+
+only := $(if $(ONLY),--only "$(ONLY)")
+
+bench: ## Dalsegno and other tools side by side on large data, into benches/results
+	@$(SETUP) bench python
+	@$(MAKE) build RELEASE=1
+	@target=$(target_folder); \
+	$(VENV)/python benches/run.py --dalsegno "$$target/release/dalsegno" --data "$(or $(DATA),$$target/bench)" \
+		$(if $(wildcard python/backups/management),--door manage) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SCALE),--scale $(SCALE)) $(only)
+
+compare: ## what other tools lose, against what docs/compare.md says
+	@$(SETUP) bench python
+	@$(MAKE) build RELEASE=1
+	@target=$(target_folder); \
+	$(VENV)/python benches/compare.py --dalsegno "$$target/release/dalsegno" \
+		--data "$(or $(DATA),$$target/compare)" $(only) $(if $(WRITE),--write)
 
 # The tests of faults, kills, crashes and writers run a sample of what they can: this runs all of it.
 torture: export INSTA_UPDATE := no
@@ -91,8 +113,9 @@ check: ## layout, lints, documentation, walls, licences, types
 	@$(say) "ruff: lints and layout of the Python files"
 	@$(VENV)/ruff check $(PYTHON_FOLDERS)
 	@$(VENV)/ruff format --check $(PYTHON_FOLDERS)
-	@$(say) "mypy: types of python/dalsegno"
+	@$(say) "mypy: types of python/dalsegno, and of what measures and compares"
 	@$(VENV)/mypy
+	@MYPYPATH=benches $(VENV)/mypy --config-file= --strict benches/run.py benches/compare.py benches/media.py
 	@$(say) "cargo clippy: lints of the Rust files"
 	@cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	@$(say) "cargo doc: links and layout of the documentation"

@@ -4,6 +4,7 @@
 #   sh xtask/setup.sh build     Rust, and the C compiler of the bundled SQLite, zstd and libdeflate
 #   sh xtask/setup.sh check     rustfmt, clippy and git
 #   sh xtask/setup.sh test      what the tests start
+#   sh xtask/setup.sh bench     the tools that Dalsegno is measured and compared with
 #   sh xtask/setup.sh python    .venv with requirements-dev.txt; quick if nothing changed since
 #
 # Packages are Debian's: installed with apt-get by root, through sudo by others.  Where neither will do, the line to
@@ -82,6 +83,10 @@ run_by_tests() {
     need tar=tar gzip=gzip zstd=zstd sha256sum=coreutils setpriv=util-linux unshare=util-linux mount=mount
 }
 
+bench() {
+    need cp=coreutils sync=coreutils tar=tar pigz=pigz zstd=zstd sqlite3=sqlite3
+}
+
 python() {
     python=${PYTHON:-python3}
     if [ "$python" = python3 ]; then need python3=python3; fi
@@ -94,7 +99,7 @@ python() {
     wanted=$({
         "$python" -VV
         echo "$python $PWD"
-        cat requirements-dev.txt examples/bookshop/requirements.txt
+        cat requirements-dev.txt examples/bookshop/requirements.txt benches/requirements.txt
     } | sha256sum)
     if [ "$(cat .venv/made-from 2>/dev/null)" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
         return 0
@@ -110,7 +115,7 @@ python() {
 
 for part; do
     case $part in
-    build | check | python) "$part" ;;
+    build | check | bench | python) "$part" ;;
     test) run_by_tests ;;
     *) fail "no such part: $part" ;;
     esac

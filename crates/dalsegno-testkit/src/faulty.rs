@@ -3,14 +3,11 @@
 //! `shim/fail.c` stands between the program and the C library; it is compiled when it is first
 //! needed. The program must be linked dynamically and make its calls through the C library.
 
-use std::collections::hash_map::DefaultHasher;
 use std::fs;
-use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::call::Call;
-use crate::python::{output, workspace};
+use crate::shim;
 use crate::site::Site;
 
 /// Everything that changes something on disk.
@@ -113,7 +110,7 @@ impl Fault {
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let text = |path: &Path| path.to_str().expect("the paths of the tests are text").to_owned();
         vec![
-            ("LD_PRELOAD", text(&library("fail"))),
+            ("LD_PRELOAD", text(&shim::compile("fail"))),
             ("DALSEGNO_FAIL_PROGRAM", "dalsegno".to_owned()),
             ("DALSEGNO_FAIL_BELOW", text(&self.below)),
             ("DALSEGNO_FAIL_CALLS", self.calls.to_owned()),
@@ -136,25 +133,4 @@ impl Fault {
         };
         log.lines().map(one).collect()
     }
-}
-
-/// The library made of `shim/<name>.c`.
-fn library(name: &str) -> PathBuf {
-    let source = workspace().join(format!("crates/dalsegno-testkit/shim/{name}.c"));
-    let mut hasher = DefaultHasher::new();
-    fs::read(&source).expect("the library's source can be read").hash(&mut hasher);
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace().join("target"), PathBuf::from)
-        .join("tmp");
-    let built = target.join(format!("{name}-{:016x}.so", hasher.finish()));
-    if !built.is_file() {
-        fs::create_dir_all(&target).expect("the target folder can be written");
-        // Others may be building it too: the last rename wins, and all are the same.
-        let aside = target.join(format!("{name}-{}.so.part", std::process::id()));
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-std=gnu11", "-Wall", "-Wextra", "-Werror"]);
-        output(compiler.arg("-o").arg(&aside).arg(&source).arg("-ldl"));
-        fs::rename(&aside, &built).expect("the library gets its name");
-    }
-    built
 }

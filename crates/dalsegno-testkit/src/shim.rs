@@ -21,7 +21,7 @@ pub fn compile(name: &str) -> PathBuf {
     }
     let aside = folder.join(format!(".{name}-{mark:016x}.{}", std::process::id()));
     let output = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"])
+        .args(["-shared", "-fPIC", "-O1", "-std=gnu11", "-Wall", "-Wextra", "-Werror"])
         .arg("-o")
         .args([&aside, &source])
         .args(["-ldl", "-lpthread"])

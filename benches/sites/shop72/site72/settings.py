@@ -1,4 +1,4 @@
-"""Settings of a shop with 72 tables.  DATABASE_PATH and MEDIA_ROOT may come from the environment."""
+"""Settings of a shop with 72 tables.  DATABASE_PATH, MEDIA_ROOT and EXTRA_APPS may come from the environment."""
 
 import os
 from pathlib import Path
@@ -15,6 +15,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "shop",
+    *os.environ.get("EXTRA_APPS", "").split(),
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
