@@ -22,7 +22,12 @@ impl Face {
     }
 
     pub(crate) fn json(self) -> bool {
-        self.format == Format::Json
+        self.format != Format::Text
+    }
+
+    /// Whether a program that shows our texts to people reads the lines.
+    pub(crate) fn client(self) -> bool {
+        self.format == Format::Client
     }
 
     /// The outcome of a verb: its report as the last JSON line, or its text.
@@ -31,6 +36,9 @@ impl Face {
             let mut line = json!({ "event": "report", "verb": verb });
             if let (Some(line), Value::Object(report)) = (line.as_object_mut(), report) {
                 line.extend(report);
+                if self.client() {
+                    line.insert("text".to_owned(), Value::from(text));
+                }
             }
             say(&format!("{line}\n"));
         } else if !self.quiet {

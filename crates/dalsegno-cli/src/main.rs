@@ -3,6 +3,7 @@
 //! No decision about backups is made here.
 
 mod args;
+mod caller;
 mod face;
 mod sheet;
 mod verbs;
@@ -16,6 +17,7 @@ use dalsegno_engine::{Cancel, EngineError, outcome};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::args::Cli;
+use crate::caller::Caller;
 use crate::face::Face;
 
 fn main() -> ExitCode {
@@ -30,7 +32,8 @@ fn main() -> ExitCode {
         ));
         return ExitCode::FAILURE;
     }
-    let invocation = verbs::Invocation { global: cli.global, face, cancel };
+    let caller = face.client().then(|| Caller::listen(cancel.clone()));
+    let invocation = verbs::Invocation::new(cli.global, face, cancel, caller);
     match verbs::run(&invocation, cli.verb) {
         Ok(code) => code,
         Err(error) => {

@@ -11,9 +11,9 @@ use dalsegno_engine::{
 use dalsegno_format::ByteSize;
 use serde_json::{Value, json};
 
-use super::{Invocation, finished};
+use super::{Invocation, finished, timing};
 use crate::args::RestoreArgs;
-use crate::sheet::{count, counted, duration, table};
+use crate::sheet::{count, counted, table};
 use crate::watch::Watcher;
 
 pub(super) fn restore(invocation: &Invocation, args: RestoreArgs) -> Result<ExitCode, EngineError> {
@@ -41,7 +41,7 @@ pub(super) fn restore(invocation: &Invocation, args: RestoreArgs) -> Result<Exit
     if !force {
         let question =
             format!("{}Restore it into project {}?", plan_text(&plan), site.identity().name);
-        invocation.face.confirm(&question, "the restore")?;
+        invocation.confirm(&question, "the restore")?;
     }
     let started = Instant::now();
     let report = dalsegno_engine::restore(&site, &plan, invocation.run(&watcher));
@@ -61,12 +61,7 @@ pub(super) fn restore(invocation: &Invocation, args: RestoreArgs) -> Result<Exit
         "plan": plan_json(&plan),
     });
     let mut text = report_text(&plan, &report);
-    let _ = writeln!(
-        text,
-        "  in {} (start-up of the project {})",
-        duration(took),
-        duration(site.project.started_in)
-    );
+    let _ = writeln!(text, "  {}", timing(took, &site.project));
     if invocation.face.quiet && !report.is_complete() && !invocation.face.json() {
         let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
     }
