@@ -50,10 +50,10 @@ class Site:
 
     def python(self, *words: str, **how: Any) -> subprocess.CompletedProcess[str]:
         how = {"cwd": self.root, "stdin": subprocess.DEVNULL, "timeout": 120, **how}
+        # Names of files need not be text.
+        how = {"capture_output": True, "text": True, "errors": "surrogateescape", **how}
         env = {**self.env, **how.pop("env", {})}
-        return subprocess.run(
-            [sys.executable, *words], capture_output=True, text=True, errors="surrogateescape", env=env, **how
-        )
+        return subprocess.run([sys.executable, *words], env=env, **how)
 
     def script(self, text: str, **how: Any) -> str:
         """Runs a script in the site's Django; it must succeed. Returns what it printed."""
@@ -75,14 +75,8 @@ class Site:
 
     def state(self) -> list[str]:
         """Every row, every file with its time and mode, told by the judge."""
-        told = []
-        for words in (
-            ["rows", "db.sqlite3"],
-            ["files", "media", "--times", "--modes"],
-            ["files", "private", "--times"],
-        ):
-            told.append(self._succeeds(self.python(str(PROVE), *words)))
-        return told
+        questions = (["rows", "db.sqlite3"], ["files", "media", "--times", "--modes"], ["files", "private", "--times"])
+        return [self._succeeds(self.python(str(PROVE), *words)) for words in questions]
 
     def damage(self) -> None:
         """Changes rows, drops a table, changes and removes files."""
