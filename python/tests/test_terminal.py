@@ -12,16 +12,19 @@ import time
 
 from sites import SiteTest
 
+from dalsegno import find_binary
+
 
 class Terminal:
     """A command with a terminal of its own, as a shell starts it."""
 
-    def __init__(self, test: SiteTest, *words: str) -> None:
+    def __init__(self, test: SiteTest, *words: str, native: bool = False) -> None:
         self.said = ""
+        command = [find_binary(), *words] if native else [sys.executable, "manage.py", *words]
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             os.chdir(test.site.root)
-            os.execve(sys.executable, [sys.executable, "manage.py", *words], {**test.site.env, "TERM": "xterm"})
+            os.execve(command[0], command, {**test.site.env, "TERM": "xterm", "VIRTUAL_ENV": sys.prefix})
         test.addCleanup(os.close, self.terminal)
 
     def until(self, text: str) -> None:
@@ -84,13 +87,14 @@ class AtATerminal(SiteTest):
     def test_ctrl_c_at_the_question(self) -> None:
         self.site.ok("backup", "--quiet", "--filename", "b")
         before = self.site.state()
-        terminal = Terminal(self, "restore", "b")
-        terminal.until("[no]: ")
-        terminal.type("\x03")
-        self.assertEqual(130, terminal.end(), terminal.said)
-        self.assertIn("CommandError: cancelled\n", terminal.said)
-        self.assertNotIn("Traceback", terminal.said)
-        self.assertEqual(before, self.site.state())
+        for native, said in ((False, "CommandError: cancelled\n"), (True, "error: cancelled\n")):
+            terminal = Terminal(self, "restore", "b", native=native)
+            terminal.until("[no]: ")
+            terminal.type("\x03")
+            self.assertEqual(130, terminal.end(), terminal.said)
+            self.assertIn(said, terminal.said)
+            self.assertNotIn("Traceback", terminal.said)
+            self.assertEqual(before, self.site.state())
 
     def test_ctrl_c_during_the_work(self) -> None:
         self.site.large_media()

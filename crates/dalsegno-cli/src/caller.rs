@@ -9,15 +9,11 @@
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
 
 use dalsegno_engine::{Cancel, EngineError};
 use serde_json::json;
 
-use crate::face::say;
-
-/// How often a question looks whether the run was cancelled by a signal.
-const POLL: Duration = Duration::from_millis(50);
+use crate::face::{POLL, say};
 
 /// Who runs us.
 pub(crate) struct Caller {

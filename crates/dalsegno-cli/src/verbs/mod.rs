@@ -46,7 +46,7 @@ impl Invocation {
     fn confirm(&self, question: &str, what: &str) -> Result<(), EngineError> {
         match &self.caller {
             Some(caller) => caller.confirm(question, what),
-            None => self.face.confirm(question, what),
+            None => self.face.confirm(question, what, &self.cancel),
         }
     }
 
