@@ -68,6 +68,7 @@ class Door(BaseCommand):
                 client = Client(descriptor=project.descriptor())
                 return client.run(self.verb, *spoken, hear=voice.hear, ask=voice.ask, terminal=voice.terminal)
         except BackupError as error:
+            voice.fail(error)
             raise CommandError(str(error), returncode=error.exit_code) from error
 
 
@@ -79,6 +80,8 @@ class Voice:
         self._verbosity = 0 if options.get("quiet") else int(options.get("verbosity", 1))
         self._json = options.get("format") == "json"
         self._dry_run = bool(options.get("dry_run"))
+        # Whether the engine has had its last word.
+        self._ended = False
         #: Whether the engine may draw on standard error: it is the command's, and a terminal.
         self.terminal = self._verbosity > 0 and not self._json and _is_own_terminal(self._stderr)
 
@@ -88,6 +91,7 @@ class Voice:
         return ["--verbose"] * (self._verbosity - 1)
 
     def hear(self, line: Json) -> None:
+        self._ended = self._ended or line["event"] in ("report", "error")
         if self._json:
             # Texts are for people; a warning is nothing else.
             shown = {key: line[key] for key in line if key != "text" or line["event"] == "warning"}
@@ -102,6 +106,19 @@ class Voice:
                 self._stderr.write(line["text"], _plain)
             elif line["event"] == "warning":
                 self._stderr.write(f"warning: {line['text']}", self._style.WARNING)
+
+    def fail(self, error: BackupError) -> None:
+        """In JSON the last line is a report or an error, though the engine was not asked."""
+        if self._json and not self._ended:
+            line = {
+                "event": "error",
+                "kind": error.kind,
+                "exit_code": error.exit_code,
+                "message": error.message,
+                "causes": error.causes,
+                "hint": error.hint,
+            }
+            self.hear(line)
 
     def ask(self, question: str) -> bool | None:
         """Whether somebody at a terminal says ``yes``; None where there is none."""

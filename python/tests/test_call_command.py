@@ -128,6 +128,11 @@ with transaction.atomic():
     Book.objects.update(title="inside")
     print(code("backup").__cause__.hint)
     code("restore", "b", force=True)
+    import io, json
+    out = io.StringIO()
+    code("backup", format="json", stdout=out)
+    error = json.loads(out.getvalue())
+    print(error["event"], error["kind"], error["exit_code"], error["hint"][:7])
     # Refused before anything of the transaction was lost.
     print(Book.objects.filter(title="inside").exists())
     transaction.set_rollback(True)
@@ -141,9 +146,10 @@ code("restore", "b", force=True, verbosity=0)
         self.assertEqual("13 the backup cannot run inside `atomic()`, which is open on database `default`", said[0])
         self.assertIn("`TransactionTestCase`", said[1])
         self.assertEqual("13 the restore cannot run inside `atomic()`, which is open on database `default`", said[2])
-        self.assertEqual("True", said[3])
-        self.assertEqual("13 the restore cannot run while database `default` is connected without autocommit", said[4])
-        self.assertEqual("0", said[5])
+        self.assertEqual([said[0], "error refused 13 Call it"], said[3:5])
+        self.assertEqual("True", said[5])
+        self.assertEqual("13 the restore cannot run while database `default` is connected without autocommit", said[6])
+        self.assertEqual("0", said[7])
         self.assertEqual(before, self.site.state())
 
     def test_a_persistent_connection_sees_what_was_restored(self) -> None:

@@ -152,7 +152,8 @@ class Signals(SiteTest):
     def test_who_is_killed_leaves_no_program_behind(self) -> None:
         self.site.large_media()
         process = self.start()
-        self.assertEqual(2, len(self.engines()))
+        sessions = {os.getsid(int(pid)) for pid in self.engines()}
+        self.assertEqual(2, len(sessions), "a Ctrl-C at the terminal must not reach the program twice")
         process.kill()
         process.wait()
         deadline = time.monotonic() + 30
