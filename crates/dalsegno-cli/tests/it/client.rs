@@ -104,6 +104,11 @@ impl Asked {
         writeln!(answers, "{word}").expect("it listens");
     }
 
+    fn kill(&self) {
+        let killed = Command::new("kill").arg(self.child.id().to_string()).status();
+        assert!(killed.expect("`kill` runs").success());
+    }
+
     fn code(mut self) -> Option<i32> {
         self.lines.for_each(drop);
         self.child.wait().expect("it ends").code()
@@ -154,8 +159,7 @@ fn a_client_that_is_gone_wants_no_more() {
 
     let mut asked = Asked::start(&site, &["restore", "b"]);
     asked.until("question");
-    let killed = Command::new("kill").arg(asked.child.id().to_string()).status();
-    assert!(killed.expect("`kill` runs").success());
+    asked.kill();
     assert_eq!(asked.until("error")["kind"], "cancelled");
 
     for file in 0..6 {
@@ -166,6 +170,24 @@ fn a_client_that_is_gone_wants_no_more() {
     drop(asked.answers.take());
     assert_eq!(asked.code(), Some(130));
     assert_eq!(site.names("backups"), ["b.tar.gz", "b.tar.gz.manifest.json"]);
+}
+
+#[test]
+fn a_client_that_goes_in_every_way_at_once_leaves_nothing() {
+    let site = Site::plain();
+    for file in 0..6 {
+        site.write(&format!("media/{file}.bin"), noise(8_000_000, file));
+    }
+    for _ in 0..3 {
+        let mut asked = Asked::start(&site, &["backup"]);
+        asked.until("stage");
+        asked.until("stage");
+        drop(asked.answers.take());
+        asked.kill();
+        asked.kill();
+        assert_eq!(asked.code(), Some(130));
+        assert_eq!(site.names("backups"), [""; 0]);
+    }
 }
 
 #[test]
