@@ -20,7 +20,7 @@ export MYPY_CACHE_DIR := $(CURDIR)/target/mypy
 
 SETUP := sh xtask/setup.sh
 VENV := $(CURDIR)/.venv/bin
-PYTHON_FOLDERS := python examples benches
+PYTHON_FOLDERS := python examples benches xtask
 # What is tested on a clean clone is what was committed, Cargo.lock too.
 LOCKED := $(if $(CI),--locked)
 PROFILE := $(if $(RELEASE),release,debug)
@@ -31,7 +31,7 @@ say = printf '\n== %s\n'
 target_folder = $$(cargo metadata --no-deps --format-version 1 | \
 	$(VENV)/python -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
 
-.PHONY: help setup build demo test torture bench compare check fmt clean-venv
+.PHONY: help setup build wheel demo test test-wheel torture bench compare check fmt clean-venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,11 @@ build: ## the dalsegno binary
 	@$(SETUP) build
 	@$(say) "Building dalsegno ($(PROFILE))"
 	@cargo build $(LOCKED) --package dalsegno-cli $(if $(RELEASE),--release)
+
+wheel: ## the wheel, in target/wheel/dist
+	@$(SETUP) build python
+	@$(say) "Building the wheel (release)"
+	@target=$(target_folder); PROFILE=release sh xtask/wheel.sh "$$target/wheel" && ls "$$target/wheel/dist"
 
 demo: build ## a site is filled, backed up, damaged and restored, and proven equal
 	@$(SETUP) python
@@ -63,10 +68,7 @@ test: ## every test, then the demo and the tests of benches/
 		$(say) "Running the tests of the workspace with cargo test (cargo nextest is not installed, and is faster)"; \
 		cargo test $(LOCKED) --workspace --no-fail-fast; \
 	fi
-	@if [ -d python/tests ]; then \
-		$(say) "Running the tests of python/"; \
-		$(VENV)/python -m unittest discover --start-directory python/tests --top-level-directory python; \
-	fi
+	@$(MAKE) test-wheel
 	@$(MAKE) demo RELEASE=
 	@$(say) "Running the tests of benches/"
 	@target=$(target_folder); \
@@ -104,6 +106,14 @@ torture: ## kills, faults and crashes at every call, random kills, long runs of 
 			kills:: faults:: company:: writers:: replay:: hostile::fuzz; \
 	fi
 
+# Built by pip as users do, but unoptimised, and installed where nothing else of the tree can be imported.
+test-wheel: ## the wheel, installed into a fresh environment: client, management commands
+	@$(SETUP) build test python
+	@$(say) "Installing the wheel and running the tests of python/ with it"
+	@target=$(target_folder); PROFILE=dev sh xtask/wheel.sh "$$target/wheel-test" && \
+	"$$target/wheel-test/venv/bin/python" -m unittest discover \
+		--start-directory python/tests --top-level-directory python/tests
+
 check: ## layout, lints, documentation, walls, licences, types
 	@$(SETUP) build check python
 	@$(say) "cargo fmt: layout of the Rust files"
@@ -113,7 +123,7 @@ check: ## layout, lints, documentation, walls, licences, types
 	@$(say) "ruff: lints and layout of the Python files"
 	@$(VENV)/ruff check $(PYTHON_FOLDERS)
 	@$(VENV)/ruff format --check $(PYTHON_FOLDERS)
-	@$(say) "mypy: types of python/dalsegno, and of what measures and compares"
+	@$(say) "mypy: types of python/, and of what measures and compares"
 	@$(VENV)/mypy
 	@MYPYPATH=benches $(VENV)/mypy --config-file= --strict benches/run.py benches/compare.py benches/media.py
 	@$(say) "cargo clippy: lints of the Rust files"

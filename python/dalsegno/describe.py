@@ -14,6 +14,9 @@ A frame, in both directions, is four bytes of length (big-endian) and one JSON o
   ``{"id": 1, "error": {"kind", "message", "exception", "traceback", "file", "line"}}``.
 * End of requests ends the process, whatever threads the site has started.
 
+The Django app ``backups`` imports this module instead and asks ``descriptor`` in the site's own
+process; then there is no conversation, and nothing of the site is touched.
+
 ``describe`` needs no database. Whatever a database alone can tell is null when it does not
 answer, with the reason beside it, and a missing SQLite file is never created.
 """
@@ -75,13 +78,13 @@ class Conversation:
         return request
 
     def send(self, message: Json) -> None:
-        body = _encoded(message)
+        body = encoded(message)
         if len(body) > MAX_FRAME:
             refusal = {
                 "kind": "too_large",
                 "message": f"the answer has {len(body)} bytes, more than {MAX_FRAME}",
             }
-            body = _encoded({"id": message.get("id"), "error": refusal})
+            body = encoded({"id": message.get("id"), "error": refusal})
         view = memoryview(struct.pack(">I", len(body)) + body)
         while view:
             view = view[os.write(self._answers, view) :]
@@ -100,7 +103,8 @@ class Conversation:
         return b"".join(parts)
 
 
-def _encoded(message: Json) -> bytes:
+def encoded(message: Json) -> bytes:
+    """JSON in UTF-8, whatever is in it."""
     # Names that are not UTF-8 reach Python as lone surrogates, which JSON cannot carry.
     text = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
@@ -351,55 +355,72 @@ def _place_in_project(error: BaseException) -> tuple[str | None, int | None]:
 
 
 def describe(request: Json) -> Json:
+    try:
+        return descriptor(os.getcwd())
+    finally:
+        # A restore asks who has the database open: not us.
+        _close_connections()
+
+
+def descriptor(base_dir: str) -> Json:
+    """What the project is, secrets included; ``base_dir`` is the folder of its ``manage.py``.
+
+    Opens no connection in this thread: each database is asked in a thread of its own.
+    """
     import django
     from django.apps import apps
     from django.conf import settings
 
     warnings = list(_start_warnings)
-    try:
-        probes = _probe_databases()
-        databases = {alias: probe.description for alias, probe in probes.items()}
-        migrations = _migrations(databases, warnings)
-        storages, files = _storages(warnings)
-        descriptor = {
-            "descriptor_version": 1,
-            "project": {
-                "name": _project_name(settings.SETTINGS_MODULE),
-                "base_dir": os.getcwd(),
-                "settings_module": settings.SETTINGS_MODULE,
-            },
-            "python": ".".join(str(part) for part in sys.version_info[:3]),
-            "django": django.get_version(),
-            "time_zone": settings.TIME_ZONE,
-            "use_tz": bool(settings.USE_TZ),
-            "databases": databases,
-            "migrations": migrations,
-            "storages": storages,
-            "media_root": os.path.abspath(settings.MEDIA_ROOT) if settings.MEDIA_ROOT else None,
-            "media_url": str(settings.MEDIA_URL),
-            "apps": [_app(app, probes, files, warnings) for app in apps.get_app_configs()],
-            "settings": _backup_settings(settings),
-            "fixture_dirs": _fixture_dirs(settings, apps),
-            "auth_user_model": settings.AUTH_USER_MODEL,
-            "installed_apps": [str(app) for app in settings.INSTALLED_APPS],
-            "own_backups_app": _own_backups_app(apps),
-            "warnings": warnings,
-        }
-    finally:
-        # A restore asks who has the database open: not us.
-        _close_connections()
-    return descriptor
+    probes = _probe_databases()
+    databases = {alias: probe.description for alias, probe in probes.items()}
+    migrations = _migrations(databases, warnings)
+    storages, files = _storages(warnings)
+    return {
+        **settings_descriptor(base_dir),
+        "python": ".".join(str(part) for part in sys.version_info[:3]),
+        "django": django.get_version(),
+        "time_zone": settings.TIME_ZONE,
+        "use_tz": bool(settings.USE_TZ),
+        "databases": databases,
+        "migrations": migrations,
+        "storages": storages,
+        "media_root": os.path.abspath(settings.MEDIA_ROOT) if settings.MEDIA_ROOT else None,
+        "media_url": str(settings.MEDIA_URL),
+        "apps": [_app(app, probes, files, warnings) for app in apps.get_app_configs()],
+        "fixture_dirs": _fixture_dirs(settings, apps),
+        "auth_user_model": settings.AUTH_USER_MODEL,
+        "installed_apps": [str(app) for app in settings.INSTALLED_APPS],
+        "own_backups_app": own_backups_app(apps),
+        "warnings": warnings,
+    }
 
 
-def _project_name(settings_module: str | None) -> str:
+def settings_descriptor(base_dir: str) -> Json:
+    """A descriptor of name, place and ``BACKUP_*`` settings alone: no database is asked."""
+    from django.conf import settings
+
+    return {
+        "descriptor_version": 1,
+        "project": {
+            "name": _project_name(settings.SETTINGS_MODULE, base_dir),
+            "base_dir": base_dir,
+            "settings_module": settings.SETTINGS_MODULE,
+        },
+        "settings": _backup_settings(settings),
+    }
+
+
+def _project_name(settings_module: str | None, base_dir: str) -> str:
     package = str(settings_module or "").split(".")[0]
     says_nothing = ("", "app", "backend", "conf", "config", "core", "project", "settings", "src")
     if package in says_nothing:
-        return os.path.basename(os.getcwd()) or "project"
+        return os.path.basename(base_dir) or "project"
     return package
 
 
-def _own_backups_app(apps: Any) -> str | None:
+def own_backups_app(apps: Any) -> str | None:
+    """The folder of an app labelled ``backups`` that is not ours."""
     for app in apps.get_app_configs():
         if app.label == "backups" and not getattr(app, "is_dalsegno", False):
             return str(app.path)
@@ -679,7 +700,7 @@ def _sqlite_uri(path: str, parameters: dict[str, str]) -> str:
 
 
 def _migrations(databases: Json, warnings: list[str]) -> list[Json] | None:
-    """Every migration on disk in Django's order; sets what is pending on each alias."""
+    """Every migration on disk, apps in Django's order; sets what is pending on each alias."""
     try:
         loader = _loaded_migrations({})
     except Exception as error:
@@ -694,13 +715,16 @@ def _migrations(databases: Json, warnings: list[str]) -> list[Json] | None:
             state["pending"] = [{"app": app, "name": name} for app, name in _pending(applied)]
         except Exception as error:
             warnings.append(f"pending migrations of `{alias}` are unknown: {_sentence(error)}")
+    # Django finds those of one app in a set, which has another order in every process.
+    apps = {app: place for place, (app, _) in reversed(list(enumerate(loader.disk_migrations)))}
+    found = sorted(loader.disk_migrations.items(), key=lambda item: (apps[item[0][0]], item[0][1]))
     return [
         {
             "app": app,
             "name": name,
             "replaces": [{"app": a, "name": n} for a, n in migration.replaces],
         }
-        for (app, name), migration in loader.disk_migrations.items()
+        for (app, name), migration in found
     ]
 
 

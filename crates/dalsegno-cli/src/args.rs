@@ -31,6 +31,9 @@ pub(crate) struct Global {
     /// The project's Python [default: virtual environment, manage.py's shebang, python3]
     #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::ExecutablePath, help_heading = "Project")]
     pub(crate) python: Option<PathBuf>,
+    /// Read the project's descriptor from this open file descriptor, to its end
+    #[arg(long, global = true, hide = true, value_name = "N", conflicts_with_all = ["project", "config", "python"])]
+    pub(crate) descriptor_fd: Option<u32>,
     /// How to report: for people, or one JSON object a line
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     pub(crate) format: Format,
@@ -46,6 +49,9 @@ pub(crate) struct Global {
 pub(crate) enum Format {
     Text,
     Json,
+    /// JSON lines for a program that stands between us and people; see `caller.rs`.
+    #[value(hide = true)]
+    Client,
 }
 
 #[derive(Debug, Subcommand)]

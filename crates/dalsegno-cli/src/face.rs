@@ -2,12 +2,18 @@
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
-use dalsegno_engine::EngineError;
+use dalsegno_engine::{Cancel, EngineError};
 use serde_json::{Value, json};
 
 use crate::args::{Format, Global};
 use crate::printable::printable;
+
+/// How often a question looks whether the run was cancelled by a signal.
+pub(crate) const POLL: Duration = Duration::from_millis(50);
 
 /// The voice of one invocation.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +29,12 @@ impl Face {
     }
 
     pub(crate) fn json(self) -> bool {
-        self.format == Format::Json
+        self.format != Format::Text
+    }
+
+    /// Whether a program that shows our texts to people reads the lines.
+    pub(crate) fn client(self) -> bool {
+        self.format == Format::Client
     }
 
     /// The outcome of a verb: its report as the last JSON line, or its text.
@@ -32,6 +43,9 @@ impl Face {
             let mut line = json!({ "event": "report", "verb": verb });
             if let (Some(line), Value::Object(report)) = (line.as_object_mut(), report) {
                 line.extend(report);
+                if self.client() {
+                    line.insert("text".to_owned(), Value::from(text));
+                }
             }
             say(&format!("{line}\n"));
         } else if !self.quiet {
@@ -71,19 +85,37 @@ impl Face {
     }
 
     /// Asks for the word `yes`; anything else declines. Without a terminal nobody can be asked.
-    pub(crate) fn confirm(self, question: &str, what: &str) -> Result<(), EngineError> {
+    pub(crate) fn confirm(
+        self,
+        question: &str,
+        what: &str,
+        cancel: &Cancel,
+    ) -> Result<(), EngineError> {
         if self.json() || !io::stdin().is_terminal() {
             return Err(EngineError::Consent { what: what.to_owned() });
         }
         let mut err = io::stderr().lock();
         let _ = write!(err, "{}\nType `yes` to go on [no]: ", printable(question));
         let _ = err.flush();
-        let mut answer = String::new();
-        let _ = io::stdin().lock().read_line(&mut answer);
-        if answer.trim() == "yes" {
-            Ok(())
-        } else {
-            Err(EngineError::Declined { what: what.to_owned() })
+        // A signal does not interrupt reading, and who asks must not wait for the next line.
+        let (sender, answers) = mpsc::channel();
+        thread::spawn(move || {
+            let mut answer = String::new();
+            let _ = io::stdin().lock().read_line(&mut answer);
+            let _ = sender.send(answer);
+        });
+        loop {
+            if cancel.requested() {
+                let _ = writeln!(err);
+                return Err(EngineError::Cancelled);
+            }
+            return match answers.recv_timeout(POLL).as_deref().map(str::trim) {
+                Ok("yes") => Ok(()),
+                Err(RecvTimeoutError::Timeout) => continue,
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => {
+                    Err(EngineError::Declined { what: what.to_owned() })
+                }
+            };
         }
     }
 }

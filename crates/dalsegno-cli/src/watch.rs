@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dalsegno_engine::Progress;
 use dalsegno_format::ByteSize;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::face::{Face, complain, say};
 
@@ -15,14 +15,17 @@ const EVERY: Duration = Duration::from_millis(500);
 
 /// The one watcher of an invocation.
 pub(crate) struct Watcher {
-    voice: Voice,
+    face: Face,
+    /// What the JSON lines have told of the stage; `None` where they are not asked for.
+    told: Option<Mutex<Stage>>,
+    screen: Screen,
 }
 
-enum Voice {
-    Silent,
+/// What people see on standard error.
+enum Screen {
+    Nothing,
     Lines,
     Bar(ProgressBar),
-    Json(Mutex<Stage>),
 }
 
 struct Stage {
@@ -33,24 +36,35 @@ struct Stage {
 
 impl Watcher {
     pub(crate) fn new(face: Face) -> Self {
-        let voice = if face.json() {
-            Voice::Json(Mutex::new(Stage { done: 0, total: None, told: Instant::now() }))
+        let told = || Mutex::new(Stage { done: 0, total: None, told: Instant::now() });
+        let lines = if face.json() { Screen::Nothing } else { Screen::Lines };
+        // A caller that leaves us its terminal gets the same bar as a person; other JSON has none.
+        let may_draw = !face.quiet && (!face.json() || face.client());
+        let screen = if may_draw && io::stderr().is_terminal() {
+            Screen::Bar(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10)))
         } else if face.quiet {
-            Voice::Silent
-        } else if io::stderr().is_terminal() {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-            Voice::Bar(bar)
+            Screen::Nothing
         } else {
-            Voice::Lines
+            lines
         };
-        Self { voice }
+        Self { face, told: face.json().then(told), screen }
     }
 
     /// Takes the bar off the screen before something else is printed.
     pub(crate) fn finish(&self) {
-        if let Voice::Bar(bar) = &self.voice {
+        if let Screen::Bar(bar) = &self.screen {
             bar.finish_and_clear();
         }
+    }
+
+    /// One JSON line; `text` is for callers that show it.
+    fn tell(&self, mut line: Value, text: impl FnOnce() -> String) {
+        if self.face.client()
+            && let Some(line) = line.as_object_mut()
+        {
+            line.insert("text".to_owned(), Value::from(text()));
+        }
+        say(&format!("{line}\n"));
     }
 }
 
@@ -58,15 +72,25 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates are fixed").progress_chars("━╸─")
 }
 
+fn stage_text(name: &str, total: Option<u64>) -> String {
+    total.map_or_else(|| name.to_owned(), |total| format!("{name} ({})", ByteSize(total)))
+}
+
 impl Progress for Watcher {
     fn stage(&self, name: &str, total: Option<u64>) {
-        match &self.voice {
-            Voice::Silent => {}
-            Voice::Lines => {
-                let size = total.map_or(String::new(), |t| format!(" ({})", ByteSize(t)));
-                complain(&format!("{name}{size}\n"));
+        if let Some(told) = &self.told {
+            let line = json!({ "event": "stage", "stage": name, "total": total });
+            self.tell(line, || stage_text(name, total));
+            if let Ok(mut stage) = told.lock() {
+                *stage = Stage { done: 0, total, told: Instant::now() };
             }
-            Voice::Bar(bar) => {
+        }
+        match &self.screen {
+            Screen::Nothing => {}
+            Screen::Lines => {
+                complain(&format!("{}\n", stage_text(name, total)));
+            }
+            Screen::Bar(bar) => {
                 bar.reset();
                 bar.set_message(name.to_owned());
                 match total {
@@ -79,46 +103,35 @@ impl Progress for Watcher {
                     None => bar.set_style(style("{msg:32} {spinner} {binary_bytes}")),
                 }
             }
-            Voice::Json(stage) => {
-                say(&format!("{}\n", json!({ "event": "stage", "stage": name, "total": total })));
-                if let Ok(mut stage) = stage.lock() {
-                    *stage = Stage { done: 0, total, told: Instant::now() };
-                }
-            }
         }
     }
 
     fn advance(&self, bytes: u64) {
-        match &self.voice {
-            Voice::Silent | Voice::Lines => {}
-            Voice::Bar(bar) => bar.inc(bytes),
-            Voice::Json(stage) => {
-                let Ok(mut stage) = stage.lock() else { return };
-                stage.done += bytes;
-                if stage.told.elapsed() >= EVERY {
-                    stage.told = Instant::now();
-                    let (done, total) = (stage.done, stage.total);
-                    say(&format!(
-                        "{}\n",
-                        json!({ "event": "progress", "done": done, "total": total })
-                    ));
-                }
-            }
+        if let Screen::Bar(bar) = &self.screen {
+            bar.inc(bytes);
+        }
+        let Some(told) = &self.told else { return };
+        let Ok(mut stage) = told.lock() else { return };
+        stage.done += bytes;
+        if stage.told.elapsed() >= EVERY {
+            stage.told = Instant::now();
+            let line = json!({ "event": "progress", "done": stage.done, "total": stage.total });
+            say(&format!("{line}\n"));
         }
     }
 
     fn warn(&self, text: &str) {
-        match &self.voice {
-            Voice::Silent => {}
-            Voice::Lines => {
+        if self.told.is_some() {
+            say(&format!("{}\n", json!({ "event": "warning", "text": text })));
+        }
+        match &self.screen {
+            Screen::Nothing => {}
+            Screen::Lines => {
                 complain(&format!("warning: {text}\n"));
             }
-            Voice::Bar(bar) => bar.suspend(|| {
+            Screen::Bar(bar) => bar.suspend(|| {
                 complain(&format!("warning: {text}\n"));
             }),
-            Voice::Json(_) => {
-                say(&format!("{}\n", json!({ "event": "warning", "text": text })));
-            }
         }
     }
 }

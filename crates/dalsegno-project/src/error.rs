@@ -158,6 +158,18 @@ pub enum ProjectError {
         /// Where it deviates.
         source: serde_json::Error,
     },
+    /// The descriptor that the calling process hands over cannot be read.
+    #[error("cannot read the descriptor that was handed over")]
+    GivenUnreadable {
+        /// Why.
+        source: io::Error,
+    },
+    /// What the calling process handed over is no descriptor.
+    #[error("the descriptor that was handed over is not understood")]
+    GivenDescriptor {
+        /// Where it deviates; holds no value of it.
+        source: serde_json::Error,
+    },
     /// A `BACKUP_*` value that cannot be.
     #[error("{name} ({origin}) is `{value}`, but must be {expected}")]
     BadSetting {
@@ -194,6 +206,8 @@ impl ProjectError {
             | Self::ConfigUnreadable { .. }
             | Self::ConfigInvalid { .. }
             | Self::DatabaseUrl { .. }
+            | Self::GivenUnreadable { .. }
+            | Self::GivenDescriptor { .. }
             | Self::BadSetting { .. } => ErrorKind::Usage,
             Self::Interrupted { .. } => ErrorKind::Cancelled,
             Self::NoInterpreter { .. }
@@ -256,6 +270,11 @@ impl ProjectError {
                 interpreter, name that one with `--python`.",
                 manage_py.parent().unwrap_or(manage_py).display()
             ),
+            Self::GivenUnreadable { .. } | Self::GivenDescriptor { .. } => {
+                "Only the Python package `dalsegno` hands a descriptor over; install the binary \
+                and the package in the same version."
+                    .to_owned()
+            }
             Self::BadSetting { name, .. } => {
                 format!("Correct {name} in the settings or the environment.")
             }

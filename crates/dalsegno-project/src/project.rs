@@ -1,5 +1,6 @@
 //! A project, found, started and understood.
 
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use crate::descriptor::Descriptor;
 use crate::discover::{Found, discover, no_project};
 use crate::environment;
 use crate::error::{ProjectError, Tried};
-use crate::helper::{Helper, HelperOptions, Start};
+use crate::helper::{Helper, HelperOptions, MAX_FRAME, Start};
 use crate::interpreter::{Interpreter, Surroundings, candidates};
 use crate::scrub::scrub;
 use crate::settings::BackupSettings;
@@ -84,6 +85,8 @@ pub enum Origin {
     },
     /// `DATABASE_URL` and `MEDIA_ROOT`.
     Environment,
+    /// The project's own Django, in the process that runs us.
+    Caller,
 }
 
 impl Project {
@@ -107,10 +110,36 @@ impl Project {
             },
         };
         let mut descriptor = descriptor;
-        scrub(&mut descriptor);
         if descriptor.django.is_none() {
             environment::fill_in_settings(&mut descriptor.settings);
         }
+        Self::understood(descriptor, origin, begun)
+    }
+
+    /// A project whose Django has described itself already: `source` holds one descriptor in JSON,
+    /// at most [`MAX_FRAME`] bytes, and ends with it. Neither is anything looked for nor any
+    /// interpreter started.
+    pub fn given(source: impl Read) -> Result<Self, ProjectError> {
+        let begun = Instant::now();
+        let mut text = Vec::new();
+        let read = source.take(MAX_FRAME as u64 + 1).read_to_end(&mut text);
+        read.and_then(|length| {
+            let fits = length <= MAX_FRAME;
+            let large = || format!("it has more than {MAX_FRAME} bytes");
+            if fits { Ok(()) } else { Err(io::Error::new(io::ErrorKind::FileTooLarge, large())) }
+        })
+        .map_err(|source| ProjectError::GivenUnreadable { source })?;
+        let descriptor = serde_json::from_slice(&text)
+            .map_err(|source| ProjectError::GivenDescriptor { source })?;
+        Self::understood(descriptor, Origin::Caller, begun)
+    }
+
+    fn understood(
+        mut descriptor: Descriptor,
+        origin: Origin,
+        begun: Instant,
+    ) -> Result<Self, ProjectError> {
+        scrub(&mut descriptor);
         let settings = BackupSettings::from_descriptor(&descriptor)?;
         Ok(Self { descriptor, settings, origin, started_in: begun.elapsed() })
     }
@@ -185,5 +214,27 @@ fn started(
             tried.extend(last);
             Err(ProjectError::NoInterpreter { manage_py: manage_py.to_owned(), tried })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_without_end_is_not_read_without_end() {
+        let error = Project::given(io::repeat(b' ')).unwrap_err();
+        assert!(matches!(error, ProjectError::GivenUnreadable { .. }), "{error}");
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn a_given_descriptor_has_settings_and_no_start() {
+        let text = r#"{"descriptor_version": 1, "project": {"name": "shop", "base_dir": "/srv/shop"},
+            "django": "5.2", "settings": {"BACKUP_DIR": {"origin": "setting", "value": "kept"}}}"#;
+        let project = Project::given(text.as_bytes()).unwrap();
+        assert!(matches!(project.origin, Origin::Caller));
+        assert_eq!(project.settings.dir, Path::new("/srv/shop/kept"));
+        assert_eq!(project.settings.root, Path::new("/srv/shop/backups_data"));
     }
 }

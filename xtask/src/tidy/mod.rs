@@ -2,6 +2,7 @@
 //! packages to findings, and reads nothing itself; it does not repair what it finds.
 
 mod finding;
+mod imports;
 mod licences;
 mod links;
 mod names;
@@ -32,6 +33,7 @@ pub(crate) fn run(out: &mut impl Write) -> Result<bool> {
     let mut findings = Vec::new();
     findings.extend(walls::check(&packages, &manifests));
     findings.extend(licences::check(&packages, &manifests));
+    findings.extend(imports::check(&tree.files));
     findings.extend(names::check(&tree.files));
     findings.extend(sizes::check(&tree.files));
     findings.extend(texts::check(&tree.files));

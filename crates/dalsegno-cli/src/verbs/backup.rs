@@ -8,9 +8,9 @@ use dalsegno_engine::{BackupReport, BackupRequest, EngineError};
 use dalsegno_format::{BackupType, ByteSize, Form, Manifest};
 use serde_json::json;
 
-use super::{Invocation, finished};
+use super::{Invocation, finished, timing};
 use crate::args::BackupArgs;
-use crate::sheet::{Sheet, count, counted, duration};
+use crate::sheet::{Sheet, count, counted};
 use crate::watch::Watcher;
 
 pub(super) fn backup(invocation: &Invocation, args: BackupArgs) -> Result<ExitCode, EngineError> {
@@ -36,11 +36,10 @@ pub(super) fn backup(invocation: &Invocation, args: BackupArgs) -> Result<ExitCo
     let mut text = text(&report);
     let _ = writeln!(
         text,
-        "  {} stored of {}, in {} (start-up of the project {})",
+        "  {} stored of {}, {}",
         ByteSize(report.stored_bytes),
         ByteSize(report.manifest.completion.bytes),
-        duration(took),
-        duration(site.project.started_in),
+        timing(took, &site.project),
     );
     if invocation.face.quiet && !invocation.face.json() {
         // Cron mails what is printed, and this changed the site.

@@ -8,18 +8,25 @@ mod restore;
 mod undo;
 mod verify;
 
+use std::cell::OnceCell;
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use dalsegno_engine::{
     Cancel, EngineError, Progress as _, Run, Site, SystemClock, find, interrupted,
 };
 use dalsegno_format::ErrorKind;
-use dalsegno_project::{Project, ProjectOptions};
+use dalsegno_project::helper::MAX_FRAME;
+use dalsegno_project::{Origin, Project, ProjectError, ProjectOptions};
 
 use crate::args::{Cli, Global, Verb};
+use crate::caller::Caller;
 use crate::face::Face;
+use crate::sheet::duration;
 use crate::watch::Watcher;
 
 /// What every verb is given.
@@ -27,11 +34,42 @@ pub(crate) struct Invocation {
     pub(crate) global: Global,
     pub(crate) face: Face,
     pub(crate) cancel: Cancel,
+    caller: Option<Caller>,
+    /// What `--descriptor-fd` held: a pipe is read once.
+    handed_over: OnceCell<Vec<u8>>,
 }
 
 impl Invocation {
-    /// Finds the project and has it describe itself.
+    pub(crate) fn new(global: Global, face: Face, cancel: Cancel, caller: Option<Caller>) -> Self {
+        Self { global, face, cancel, caller, handed_over: OnceCell::new() }
+    }
+
+    /// Asks for the word `yes`, on the terminal or through the caller.
+    fn confirm(&self, question: &str, what: &str) -> Result<(), EngineError> {
+        match &self.caller {
+            Some(caller) => caller.confirm(question, what),
+            None => self.face.confirm(question, what, &self.cancel),
+        }
+    }
+
+    /// The project as it was handed over.
+    fn given(&self, descriptor: u32) -> Result<Project, ProjectError> {
+        if self.handed_over.get().is_none() {
+            let mut text = Vec::new();
+            // Opened by its name: taking a number for a descriptor would be unsafe code.
+            File::open(format!("/dev/fd/{descriptor}"))
+                .and_then(|file| file.take(MAX_FRAME as u64 + 1).read_to_end(&mut text))
+                .map_err(|source| ProjectError::GivenUnreadable { source })?;
+            let _ = self.handed_over.set(text);
+        }
+        Project::given(self.handed_over.get().map_or(&[][..], Vec::as_slice))
+    }
+
+    /// Takes the project that was handed over, or finds it and has it describe itself.
     fn site(&self) -> Result<Site, EngineError> {
+        if let Some(descriptor) = self.global.descriptor_fd {
+            return Ok(Site::new(self.given(descriptor)?));
+        }
         let working_dir = std::env::current_dir()
             .map_err(|e| EngineError::io("find", std::path::Path::new("."), e))?;
         let mut options = ProjectOptions::new(working_dir);
@@ -109,6 +147,18 @@ pub(crate) fn run(invocation: &Invocation, verb: Verb) -> Result<ExitCode, Engin
             crate::face::say(&String::from_utf8_lossy(&script));
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// How long a verb took, and how long the project took to start where it was started for it.
+fn timing(took: Duration, project: &Project) -> String {
+    match project.origin {
+        Origin::Caller => format!("in {}", duration(took)),
+        _ => format!(
+            "in {} (start-up of the project {})",
+            duration(took),
+            duration(project.started_in)
+        ),
     }
 }
 

@@ -11,10 +11,10 @@ use dalsegno_engine::{
 use dalsegno_format::ByteSize;
 use serde_json::{Value, json};
 
-use super::{Invocation, finished};
+use super::{Invocation, finished, timing};
 use crate::args::RestoreArgs;
 use crate::printable::one_line;
-use crate::sheet::{count, counted, duration, table};
+use crate::sheet::{count, counted, table};
 use crate::watch::Watcher;
 
 pub(super) fn restore(invocation: &Invocation, args: RestoreArgs) -> Result<ExitCode, EngineError> {
@@ -42,7 +42,7 @@ pub(super) fn restore(invocation: &Invocation, args: RestoreArgs) -> Result<Exit
     if !force {
         let question =
             format!("{}Restore it into project {}?", plan_text(&plan), site.identity().name);
-        invocation.face.confirm(&question, "the restore")?;
+        invocation.confirm(&question, "the restore")?;
     }
     let started = Instant::now();
     let report = dalsegno_engine::restore(&site, &plan, invocation.run(&watcher));
@@ -62,12 +62,7 @@ pub(super) fn restore(invocation: &Invocation, args: RestoreArgs) -> Result<Exit
         "plan": plan_json(&plan),
     });
     let mut text = report_text(&plan, &report);
-    let _ = writeln!(
-        text,
-        "  in {} (start-up of the project {})",
-        duration(took),
-        duration(site.project.started_in)
-    );
+    let _ = writeln!(text, "  {}", timing(took, &site.project));
     if invocation.face.quiet && !report.is_complete() && !invocation.face.json() {
         crate::face::complain(&text);
     }

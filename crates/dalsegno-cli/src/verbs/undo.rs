@@ -25,7 +25,7 @@ pub(super) fn rollback(
             record.started_at,
             places(&record)
         );
-        invocation.face.confirm(&question, "the rollback")?;
+        invocation.confirm(&question, "the rollback")?;
     }
     let watcher = Watcher::new(invocation.face);
     let done = dalsegno_engine::rollback(&site, &record, args.force, invocation.run(&watcher));
@@ -58,7 +58,7 @@ pub(super) fn discard(
             record.backup_name,
             places(&record)
         );
-        invocation.face.confirm(&question, "dropping the old data")?;
+        invocation.confirm(&question, "dropping the old data")?;
     }
     let watcher = Watcher::new(invocation.face);
     let done = dalsegno_engine::discard(&site, &record, invocation.run(&watcher));
@@ -98,7 +98,7 @@ pub(super) fn delete(invocation: &Invocation, args: &DeleteArgs) -> Result<ExitC
         let known = known.unwrap_or_else(|error| format!("unreadable: {error}"));
         let question =
             format!("Delete the backup {} ({known})?\nIt cannot be brought back.", path.display());
-        invocation.face.confirm(&question, "deleting the backup")?;
+        invocation.confirm(&question, "deleting the backup")?;
     }
     let watcher = Watcher::new(invocation.face);
     let removed = dalsegno_engine::delete(&path, invocation.run(&watcher));

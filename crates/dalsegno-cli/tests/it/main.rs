@@ -2,6 +2,7 @@
 
 mod backup;
 mod bad_input;
+mod client;
 mod company;
 mod damaged;
 mod delete;

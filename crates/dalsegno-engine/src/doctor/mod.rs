@@ -91,6 +91,11 @@ fn project(site: &Site, findings: &mut Findings) {
         Origin::Config { path } => {
             findings.good(format!("project {name}, described by {}", path.display()));
         }
+        Origin::Caller => findings.good(format!(
+            "project {name}: Django {} on Python {}, described by the calling process",
+            descriptor.django.as_deref().unwrap_or("?"),
+            descriptor.python.as_deref().unwrap_or("?"),
+        )),
         _ => findings.good(format!("project {name}, described by the environment")),
     }
     for warning in &descriptor.warnings {
