@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dalsegno_testkit::{Answer, Call, Judge, Site, State, damage, noise};
@@ -81,8 +81,19 @@ pub(crate) struct Scene {
     pub(crate) new: State,
     /// `media` is a file system of its own, where nothing can be exchanged at once.
     pub(crate) mounted: bool,
+    /// Where a file system was mounted for it.
+    mount: Option<PathBuf>,
     /// The restore that was made last by [`Scene::prepare`].
     restored: RefCell<String>,
+}
+
+/// A folder that something is mounted on cannot be removed with the site.
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.mount {
+            let _ = Command::new("umount").arg("--lazy").arg(folder).status();
+        }
+    }
 }
 
 /// Puts a file system of its own in place of a folder, with the same content.
@@ -104,8 +115,11 @@ impl Scene {
     /// To be called where mounts are the test's own.
     pub(crate) fn mounted() -> Self {
         let site = Site::in_memory();
-        mount(&site, &site.path("media"), "100%");
-        Self::of(site, true)
+        let media = site.path("media");
+        mount(&site, &media, "100%");
+        let mut scene = Self::of(site, true);
+        scene.mount = Some(media);
+        scene
     }
 
     /// The whole site on a small disk, some megabytes of it used; to be called where mounts are the
@@ -116,8 +130,11 @@ impl Scene {
         site.sql("db.sqlite3", text);
         site.sql("archive.sqlite3", text);
         site.write("media/large.bin", noise(1_000_000, 7));
-        mount(&site, &site.root(), "16m");
-        Self::of(site, false)
+        let root = site.root();
+        mount(&site, &root, "16m");
+        let mut scene = Self::of(site, false);
+        scene.mount = Some(root);
+        scene
     }
 
     fn of(site: Site, mounted: bool) -> Self {
@@ -130,7 +147,7 @@ impl Scene {
         let old = judge.state(&site);
         backup(&site, "o", &["--database", "all", "--form", "folder"]);
         site.put_aside();
-        Self { site, judge, old, new, mounted, restored: RefCell::default() }
+        Self { site, judge, old, new, mounted, mount: None, restored: RefCell::default() }
     }
 
     /// The site as it is before the verb; the first of its states is the one before.
