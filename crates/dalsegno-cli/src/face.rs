@@ -37,6 +37,11 @@ impl Face {
         self.format == Format::Client
     }
 
+    /// A text as it goes into a JSON line: a client prints it to people as it is, others want it whole.
+    pub(crate) fn shown(self, text: &str) -> String {
+        if self.client() { printable(text).into_owned() } else { text.to_owned() }
+    }
+
     /// The outcome of a verb: its report as the last JSON line, or its text.
     pub(crate) fn report(self, verb: &str, report: Value, text: &str) {
         if self.json() {
@@ -44,7 +49,7 @@ impl Face {
             if let (Some(line), Value::Object(report)) = (line.as_object_mut(), report) {
                 line.extend(report);
                 if self.client() {
-                    line.insert("text".to_owned(), Value::from(text));
+                    line.insert("text".to_owned(), Value::from(self.shown(text)));
                 }
             }
             say(&format!("{line}\n"));
@@ -67,9 +72,9 @@ impl Face {
                 "event": "error",
                 "kind": error.kind().name(),
                 "exit_code": row.exit_code,
-                "message": error.to_string(),
-                "causes": causes,
-                "hint": error.hint(),
+                "message": self.shown(&error.to_string()),
+                "causes": causes.iter().map(|cause| self.shown(cause)).collect::<Vec<_>>(),
+                "hint": error.hint().map(|hint| self.shown(&hint)),
             });
             say(&format!("{line}\n"));
             return;
