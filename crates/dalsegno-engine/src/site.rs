@@ -189,8 +189,10 @@ impl Site {
                 Some(MediaRoot { alias, backend: file.backend.clone(), location })
             })
         });
-        let all: Vec<MediaRoot> =
-            storages.chain(fields).filter(|root| !self.is_site_itself(&root.location)).collect();
+        let wanted = |root: &MediaRoot| {
+            !self.is_site_itself(&root.location) && !self.holds_backups(&root.location)
+        };
+        let all: Vec<MediaRoot> = storages.chain(fields).filter(wanted).collect();
         let mut roots: Vec<MediaRoot> = Vec::new();
         for root in &all {
             let place = real(&root.location);
@@ -281,6 +283,10 @@ impl Site {
                     Some(location) if self.is_site_itself(location) => {
                         (format!("`{}` holds the site itself", location.display()), true)
                     }
+                    Some(location) if self.holds_backups(location) => {
+                        let reason = format!("`{}` is a folder of backups", location.display());
+                        (reason, storage.alias == "default")
+                    }
                     Some(_) => continue,
                 }
             };
@@ -302,6 +308,13 @@ impl Site {
             }
         }
         others
+    }
+
+    /// Whether a folder is itself one of those that hold the backups: a storage for backups, as
+    /// other tools want one, is no media.
+    fn holds_backups(&self, folder: &Path) -> bool {
+        let place = real(folder);
+        self.folders().iter().any(|backups| real(backups) == place)
     }
 
     /// Whether a folder is the project's own or one above it: no storage may be replaced there.

@@ -133,6 +133,31 @@ fn parts_are_chosen() {
 }
 
 #[test]
+fn a_storage_for_backups_is_no_media() {
+    let site = Site::plain();
+    let config = site.path("dalsegno.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let more =
+        "\n[storages.archives]\nlocation = \"backups\"\n\n[storages.spare]\nlocation = \"spare\"\n";
+    fs::write(&config, text + more).unwrap();
+    fs::create_dir(site.path("spare")).unwrap();
+    let held = |args: &[&str], code: i32| {
+        let mut all = vec!["--format", "json", "backup"];
+        all.extend(args);
+        let answer = run(&site, &all).expect(code);
+        let line = answer.stdout.lines().last().unwrap();
+        let report: serde_json::Value = serde_json::from_str(line).unwrap();
+        let held = report["manifest"]["completion"]["storages"].as_object().unwrap();
+        held.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+    };
+    for name in ["one", "two"] {
+        assert_eq!(held(&["--filename", name], 0), "default spare");
+    }
+    assert_eq!(held(&["--output-dir", "spare"], 0), "default");
+    assert_eq!(held(&["--output-dir", "media"], 3), "spare");
+}
+
+#[test]
 fn databases_are_chosen() {
     let site = Site::two_databases();
     let held = |args: &[&str]| {

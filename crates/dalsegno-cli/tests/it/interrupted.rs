@@ -29,7 +29,15 @@ fn has_dot_name(folder: &Path) -> bool {
 fn started_backup(site: &Site, form: &str) -> Running {
     let mut running = site.call(BINARY, &["backup", "--form", form]).start();
     let folder = site.path("backups");
-    running.until("it wrote anything", || has_dot_name(&folder));
+    running.until("it wrote anything", || {
+        fs::read_dir(&folder).is_ok_and(|entries| {
+            entries.flatten().any(|e| {
+                let name = e.file_name();
+                let name = name.to_string_lossy();
+                name.ends_with(".partial") && !name.ends_with(".claim.partial")
+            })
+        })
+    });
     running
 }
 

@@ -235,16 +235,25 @@ fn add_media(site: &Site, scope: &mut Scope) -> Result<(), EngineError> {
     if scope.backup_type == BackupType::Database || scope.request.skip_media {
         return Ok(());
     }
+    let output = scope.request.output_dir.as_deref().and_then(identity);
     for root in site.media_roots() {
-        if root.location.is_dir() {
+        if output.is_some() && identity(&root.location) == output {
+            let left_out = LeftOut {
+                what: "storage".to_owned(),
+                name: root.alias,
+                reason: format!("the backup is written into `{}`", root.location.display()),
+            };
+            if left_out.name == "default" {
+                scope.missing.push(left_out.clone());
+            }
+            scope.left_out.push(left_out);
+        } else if root.location.is_dir() {
             let (names, paths) = (&site.settings().media_exclude, &scope.request.exclude_media);
             let selection = site
                 .selection(&root.location, names, paths, None)
                 .map_err(|e| EngineError::Request { problem: e.to_string(), hint: e.hint() })?;
             let mut skip = site.own_folders();
-            if let Some(output) = scope.request.output_dir.as_deref() {
-                skip.extend(identity(output));
-            }
+            skip.extend(output);
             scope.media.push(ScopedMedia { root, selection, skip });
         } else {
             scope.left_out.push(LeftOut {
