@@ -1,6 +1,8 @@
 //! Writing a backup tree.
 
+mod flusher;
 mod folder_sink;
+mod hashing;
 mod pipeline;
 mod sink;
 mod tar_sink;
