@@ -36,7 +36,7 @@ impl GzipEncoder {
     }
 
     pub(crate) fn encode(&mut self, block: &Block, out: &mut Vec<u8>, frames: &mut Vec<Frame>) {
-        for run in runs(block, &mut self.probe) {
+        for run in runs(block, &mut self.probe, 0) {
             let start = out.len();
             if !run.compress || !self.compressed(&block.bytes[run.start..run.end], out) {
                 self.mixed(block, &run, out);
