@@ -1,5 +1,6 @@
 //! Members into a folder, by several threads.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,9 @@ const CHUNK: usize = 1 << 20;
 /// So many files and folders are synced one by one; of more, the whole filesystem.
 const SYNC_EACH: usize = 256;
 
+/// Finished files whose early syncs may still be running.
+const FLUSHING: usize = 4;
+
 /// A folder being written.
 pub(crate) struct FolderSink {
     path: PathBuf,
@@ -36,6 +40,8 @@ pub(crate) struct FolderSink {
     bytes: u64,
     max_size: Option<u64>,
     current: Option<Current>,
+    /// Finished files that the disk may still be taking.
+    flushing: VecDeque<(TreePath, Flusher)>,
     /// Made since the last mark, to be removed by a rewind.
     made: Option<Vec<(TreePath, bool)>>,
     /// What to sync, while it is little.
@@ -115,6 +121,7 @@ impl FolderSink {
             bytes: 0,
             max_size: options.max_size,
             current: None,
+            flushing: VecDeque::new(),
             made: None,
             unsynced: Vec::new(),
             many: false,
@@ -232,10 +239,21 @@ impl FolderSink {
         if current.file.is_some() {
             current.write_buffer(&self.path)?;
             let _ = self.back.send(current.buffer);
-            return Ok(());
+            self.flushing.push_back((current.path, current.flusher));
+            return self.flushed(FLUSHING);
         }
         let Current { path, parent, buffer: data, mtime, .. } = current;
         self.send(Job { path, parent, data, mtime })
+    }
+
+    /// Waits until the disk has taken what was pushed to it of all files but the last `most`.
+    fn flushed(&mut self, most: usize) -> Result<(), ArchiveError> {
+        while self.flushing.len() > most
+            && let Some((path, mut flusher)) = self.flushing.pop_front()
+        {
+            flusher.finish().map_err(ArchiveError::io("sync", &self.full_path(&path)))?;
+        }
+        Ok(())
     }
 
     /// Where a finished file lies.
@@ -275,6 +293,7 @@ impl FolderSink {
                 Err(error) => return Err(failed(error)),
             }
             self.unsynced.retain(|(known, _)| known != path);
+            self.flushing.retain(|(known, _)| known != path);
         }
         self.made = Some(Vec::new());
         self.bytes = mark.bytes;
@@ -286,6 +305,7 @@ impl FolderSink {
         self.shared.wait(self.sent)?;
         self.stop();
         self.shared.check()?;
+        self.flushed(0)?;
         let root = Arc::clone(self.folder.root());
         rustix::fs::futimens(root.as_fd(), &times(mtime))
             .map_err(|error| ArchiveError::io("set the time of", &self.path)(error.into()))?;

@@ -220,7 +220,10 @@ impl Pipeline {
     /// Waits for everything and hands over the file.
     pub(crate) fn finish(mut self) -> Result<Output, ArchiveError> {
         self.shared.wait(self.next)?;
-        self.stop().ok_or_else(|| self.broken())
+        let output = self.stop().ok_or_else(|| self.broken())?;
+        // The last thing the writing thread does is to hear whether the disk took it all.
+        self.shared.check()?;
+        Ok(output)
     }
 
     fn stop(&mut self) -> Option<Output> {
@@ -291,7 +294,9 @@ impl Writer {
                 flusher.written(&self.output.file, self.output.offset);
             }
         }
-        drop(flusher);
+        if let Err(error) = flusher.finish() {
+            self.shared.fail(ArchiveError::io("sync", &self.path)(error));
+        }
         drop(guard);
         self.output
     }
