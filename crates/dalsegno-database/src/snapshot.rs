@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::io::Read;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,17 @@ pub trait FileSink {
         size: u64,
         data: &mut dyn Read,
     ) -> std::result::Result<[u8; 32], Box<dyn Error + Send + Sync>>;
+
+    /// Whether files are stored as they are and as fast as a disk takes them: [`FileSink::stored`]
+    /// then says where. A capture that needs a private copy does without one.
+    fn stores_files(&self) -> bool {
+        false
+    }
+
+    /// Where a file taken before lies, with all its bytes; asked only of a sink that stores files.
+    fn stored(&mut self, name: &str) -> std::result::Result<PathBuf, Box<dyn Error + Send + Sync>> {
+        Err(format!("`{name}` is not stored as a file").into())
+    }
 }
 
 /// Sees the progress of long work and may stop it; asked at every chunk.
@@ -43,13 +55,14 @@ impl Watch for Quiet {
 
 /// One consistent view of one live database, held open until it is dropped.
 pub trait Snapshot {
-    /// Bytes that [`Snapshot::write`] will hand to its sink.
+    /// Bytes that [`Snapshot::write`] hands to its sink; fewer where rows are left out.
     fn estimate(&self) -> u64;
 
     /// Writes the whole database into `sink` and counts its rows, all from this one view.
     fn write(&mut self, sink: &mut dyn FileSink, watch: &mut dyn Watch) -> Result<Captured>;
 
-    /// Calls `found` once for each distinct value of each column, NULL and the empty text left
+    /// To be called after [`Snapshot::write`] where writers wait for the snapshot; after a failed
+    /// one, this fails too. Calls `found` once for each distinct value of each column, NULL and the empty text left
     /// out, with the column's place in `columns`.
     ///
     /// Returns the columns that could not be read, with the reason; the others are complete.

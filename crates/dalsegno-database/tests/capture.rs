@@ -41,21 +41,100 @@ fn uncheckpointed_rows_are_captured_while_the_writer_goes_on() {
     site.assert_no_spool();
 }
 
+/// Takes a little, lets a writer commit, and takes the rest.
+struct Slow<'a> {
+    peer: &'a mut support::Peer,
+    files: Files,
+}
+
+impl FileSink for Slow<'_> {
+    fn file(
+        &mut self,
+        name: &str,
+        size: u64,
+        data: &mut dyn std::io::Read,
+    ) -> Result<[u8; 32], Box<dyn std::error::Error + Send + Sync>> {
+        let mut start = [0; 1000];
+        data.read_exact(&mut start)?;
+        self.peer.run("UPDATE note SET text = 'new'");
+        self.files.file(name, size, &mut std::io::Read::chain(&start[..], data))
+    }
+}
+
 #[test]
 fn a_rollback_journal_capture_blocks_nobody_while_it_is_written() {
-    let site = Site::with(&filled("old", 2000));
+    let site = Site::with(&filled("old", 4000));
     let before = oracle(&site.live);
     let mut peer = site.peer();
     let mut snapshot =
         sqlite::capture(&Location::new(&site.live), &site.options(), &mut Quiet).unwrap();
+    let mut slow = Slow { peer: &mut peer, files: Files::default() };
+    let captured = snapshot.write(&mut slow, &mut Quiet).unwrap();
+    let bytes = slow.files.0.remove(sqlite::FILE_NAME).unwrap();
     site.assert_no_spool();
-    peer.run("UPDATE note SET text = 'new'");
-    let mut files = Files::default();
-    let captured = snapshot.write(&mut files, &mut Quiet).unwrap();
     assert!(captured.spooled);
-    assert_eq!(rows(&captured.tables, "big"), Some(2000));
-    assert_eq!(oracle_of(&files.0[sqlite::FILE_NAME]), before);
+    assert_eq!(rows(&captured.tables, "big"), Some(4000));
+    assert_eq!(oracle_of(&bytes), before);
+    assert_ne!(oracle(&site.live), before);
+    peer.run("UPDATE note SET text = 'newer'");
+    let note = FileColumn { table: "note".to_owned(), column: "text".to_owned() };
+    let mut found = Vec::new();
+    snapshot.file_references(&[note], &mut |_, value| found.push(value.to_vec())).unwrap();
+    assert_eq!(found, [b"old"], "references are of the captured state");
     assert!(site.others().is_empty(), "{:?}", site.others());
+}
+
+/// Stores files as they are.
+struct Folder(std::path::PathBuf);
+
+impl FileSink for Folder {
+    fn file(
+        &mut self,
+        name: &str,
+        _: u64,
+        data: &mut dyn std::io::Read,
+    ) -> Result<[u8; 32], Box<dyn std::error::Error + Send + Sync>> {
+        std::io::copy(data, &mut fs::File::create(self.0.join(name))?)?;
+        Ok([0; 32])
+    }
+
+    fn stores_files(&self) -> bool {
+        true
+    }
+
+    fn stored(
+        &mut self,
+        name: &str,
+    ) -> Result<std::path::PathBuf, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.join(name))
+    }
+}
+
+#[test]
+fn a_capture_into_a_file_needs_no_spool_and_reads_the_file_afterwards() {
+    for mode in ["delete", "truncate", "persist", "wal"] {
+        let site = Site::with(&format!("PRAGMA journal_mode = {mode}; {}", filled("old", 4000)));
+        let before = oracle(&site.live);
+        let mut peer = site.peer();
+        let mut options = site.options();
+        options.spool_dir = "/nowhere".into();
+        let folder = tempfile::tempdir().unwrap();
+        let mut snapshot =
+            sqlite::capture(&Location::new(&site.live), &options, &mut Quiet).unwrap();
+        let captured = snapshot.write(&mut Folder(folder.path().to_owned()), &mut Quiet).unwrap();
+        peer.run("UPDATE note SET text = 'new'");
+        peer.run("DELETE FROM big");
+        assert!(!captured.spooled);
+        assert_eq!(rows(&captured.tables, "big"), Some(4000), "{mode}");
+        let note = FileColumn { table: "note".to_owned(), column: "text".to_owned() };
+        let mut found = Vec::new();
+        snapshot.file_references(&[note], &mut |_, value| found.push(value.to_vec())).unwrap();
+        assert_eq!(found, [b"old"], "{mode}");
+        drop(snapshot);
+        assert_eq!(support::names(folder.path()), [sqlite::FILE_NAME], "{mode}");
+        let bytes = fs::read(folder.path().join(sqlite::FILE_NAME)).unwrap();
+        assert_eq!(oracle_of(&bytes), before, "{mode}");
+    }
 }
 
 #[test]

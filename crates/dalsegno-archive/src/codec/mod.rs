@@ -16,6 +16,13 @@ pub(crate) use gzip::{GZIP_HEADER, gzip_empty_tail};
 /// CRC-32 and length at the end of a gzip member.
 const GZIP_TAIL: usize = 8;
 
+/// Level of `.tar.gz` unless another is asked for.
+const GZIP_LEVEL: u32 = 6;
+
+/// The same of `.tar.zst`. A shop's database of 735 MB takes 2.1 s of one processor and 352 MB at
+/// level 2, 2.8 s and 346 MB at level 3.
+const ZSTD_LEVEL: u32 = 2;
+
 /// The most bytes of the tar stream in one frame; a reader never allocates more for one.
 pub(crate) const MAX_FRAME: usize = 16 << 20;
 
@@ -88,7 +95,11 @@ pub(crate) enum Encoder {
 impl Encoder {
     /// An encoder for a tar form at a level the form knows; others are brought into range.
     pub(crate) fn new(form: Form, level: Option<u32>) -> std::io::Result<Self> {
-        let level = i32::try_from(level.unwrap_or(if form == Form::TarGz { 6 } else { 3 }));
+        let level = i32::try_from(level.unwrap_or(if form == Form::TarGz {
+            GZIP_LEVEL
+        } else {
+            ZSTD_LEVEL
+        }));
         let level = level.unwrap_or(i32::MAX);
         Ok(match form {
             Form::TarGz => Self::Gzip(Box::new(gzip::GzipEncoder::new(level.clamp(1, 12)))),

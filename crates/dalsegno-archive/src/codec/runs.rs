@@ -18,7 +18,10 @@ pub(crate) struct Run {
 }
 
 /// Cuts the block where compressible data meet others; headers go with the data they precede.
-pub(crate) fn runs(block: &Block, probe: &mut Probe) -> Vec<Run> {
+///
+/// Where that would leave fewer than `least` bytes to be stored as they are beside others that are
+/// compressed, it is not cut: they are compressed too, since a cut forgets all that came before.
+pub(crate) fn runs(block: &Block, probe: &mut Probe, least: usize) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let mut head = 0;
     for (start, end, part) in block.ranges() {
@@ -42,5 +45,57 @@ pub(crate) fn runs(block: &Block, probe: &mut Probe) -> Vec<Run> {
         Some(run) => run.end = block.bytes.len(),
         None => runs.push(Run { start: 0, end: block.bytes.len(), compress: true }),
     }
-    runs
+    joined(runs, least)
+}
+
+fn joined(runs: Vec<Run>, least: usize) -> Vec<Run> {
+    if runs.len() == 1 {
+        return runs;
+    }
+    let mut joined: Vec<Run> = Vec::new();
+    for mut run in runs {
+        run.compress |= run.end - run.start < least;
+        match joined.last_mut() {
+            Some(last) if last.compress == run.compress => last.end = run.end,
+            _ => joined.push(run),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_stretches_of_noise_do_not_cut_text() {
+        let mut state = 1_u64;
+        let mut noise = |length: usize| -> Vec<u8> {
+            let next = || {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state.to_le_bytes()[4]
+            };
+            std::iter::repeat_with(next).take(length).collect()
+        };
+        let text = b"some text, some more\n".repeat(4 * PIECE / 21 + 1);
+        let mut block = Block::default();
+        let mut places = Vec::new();
+        for stretch in [PIECE, 3 * PIECE] {
+            block.push(&text[..4 * PIECE], Part::Data);
+            places.push(block.bytes.len());
+            block.push(&noise(stretch), Part::Data);
+        }
+        let cuts = |least| -> Vec<(usize, usize, bool)> {
+            runs(&block, &mut Probe::new(), least)
+                .iter()
+                .map(|run| (run.start, run.end, run.compress))
+                .collect()
+        };
+        let end = block.bytes.len();
+        assert_eq!(cuts(2 * PIECE), [(0, places[1], true), (places[1], end, false)]);
+        assert_eq!(cuts(0).len(), 4);
+        assert_eq!(cuts(usize::MAX), [(0, end, true)]);
+    }
 }

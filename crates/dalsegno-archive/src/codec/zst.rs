@@ -18,6 +18,9 @@ const SINGLE_SEGMENT: u8 = 0b1010_0000;
 /// The most bytes of one block in a zstd frame.
 const BLOCK: usize = 128 * 1024;
 
+/// Bytes that are worth a cut when they are not worth compressing: zstd passes over fewer at once.
+const LEAST: usize = 512 * 1024;
+
 /// Compresses blocks where that is worth it.
 pub(crate) struct ZstdEncoder {
     compressor: Compressor<'static>,
@@ -35,7 +38,7 @@ impl ZstdEncoder {
         out: &mut Vec<u8>,
         frames: &mut Vec<Frame>,
     ) -> io::Result<()> {
-        for run in runs(block, &mut self.probe) {
+        for run in runs(block, &mut self.probe, LEAST) {
             let start = out.len();
             if run.compress {
                 self.encode_one(&block.bytes[run.start..run.end], out)?;

@@ -9,6 +9,7 @@ use dalsegno_format::{
 };
 use rustix::io::Errno;
 
+use super::digests::Digests;
 use super::entries::{Entries, Source};
 use super::folder_walk::{ExtentReader, FolderWalk, extents_of};
 use super::loose::Survey;
@@ -259,7 +260,10 @@ impl Archive {
     ) -> Result<ReadReport, ReadError> {
         let manifest = &self.manifest;
         match &self.body {
-            Body::Tar(tar) => TarWalk { tar, manifest, findings, visit }.run(workers, watch),
+            Body::Tar(tar) => {
+                let digests = Digests::new(workers);
+                TarWalk { tar, manifest, findings, visit, digests }.run(workers, watch)
+            }
             Body::Folder(survey) => {
                 let survey = survey.as_deref();
                 FolderWalk { path: &self.path, manifest, survey, findings, visit, watch }.run()

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod archive;
+mod digests;
 mod entries;
 mod folder_survey;
 mod folder_walk;

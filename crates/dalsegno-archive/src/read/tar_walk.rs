@@ -8,11 +8,14 @@ use std::sync::Arc;
 use dalsegno_format::{Entry, EntryKind, Manifest, Sha256 as Digest, Timestamp, tree};
 
 use super::ahead::Stream;
+use super::digests::{Digests, Passing};
 use super::entries::Lists;
 use super::gap::Gap;
 use super::stored_lists::tar_lists;
 use super::tar_file::{Offsets, TarFile};
-use super::walk::{ContentCheck, Findings, Input, Mode, difference, expected_control, visit_file};
+use super::walk::{
+    ContentCheck, Findings, Input, Mode, SMALL, Wrong, difference, expected_control, visit_file,
+};
 use super::{Member, MemberContent, ReadError, ReadReport, Visit, Watch};
 use crate::order::Order;
 use crate::tar::{BLOCK, HeadError, Parsed, data_len, padding, read_head};
@@ -26,6 +29,7 @@ pub(crate) struct TarWalk<'a, 'w> {
     pub(crate) manifest: &'a Manifest,
     pub(crate) findings: &'a mut Findings,
     pub(crate) visit: Option<&'a mut Visit<'w>>,
+    pub(crate) digests: Digests,
 }
 
 /// The parts of a walk that move.
@@ -94,6 +98,7 @@ impl TarWalk<'_, '_> {
         if moving.stream.cancelled {
             return Err(ArchiveError::Cancelled.into());
         }
+        let walked = walked.and_then(|()| self.pass_on(true));
         for damage in std::mem::take(&mut moving.stream.damage) {
             self.find(damage)?;
         }
@@ -101,8 +106,36 @@ impl TarWalk<'_, '_> {
         Ok(moving.report)
     }
 
-    fn find(&mut self, damage: Damage) -> Result<(), ArchiveError> {
-        self.findings.add(&self.tar.path, damage)
+    /// Reports what is wrong here, after what came before it.
+    fn find(&mut self, damage: Damage) -> Result<(), ReadError> {
+        self.pass_on(true)?;
+        Ok(self.findings.add(&self.tar.path, damage)?)
+    }
+
+    /// Hands out the members whose turn it is; those still being hashed too, if `all` are wanted.
+    fn pass_on(&mut self, all: bool) -> Result<(), ReadError> {
+        while let Some(Passing { entry, content, handed }) = self.digests.next(all) {
+            let content = match content {
+                Some((_, false)) => {
+                    let what = "it has not the SHA-256 in checksums.sha256";
+                    let damage = Damage::new(format!("contents of {}", entry.path), what);
+                    self.findings.add(&self.tar.path, damage)?;
+                    continue;
+                }
+                Some((bytes, true)) => MemberContent::Bytes(bytes),
+                None => MemberContent::None,
+            };
+            match (self.visit.as_deref_mut().filter(|_| handed), content) {
+                (Some(visit), content) => {
+                    let path = entry.path.clone();
+                    visit(Member { entry, content })
+                        .map_err(|source| ReadError::Visit { path, source })?;
+                }
+                (None, MemberContent::Bytes(bytes)) => self.digests.give_back(bytes),
+                (None, _) => {}
+            }
+        }
+        Ok(())
     }
 
     fn members(&mut self, moving: &mut Moving<'_, '_>, members: u64) -> Result<(), ReadError> {
@@ -177,7 +210,7 @@ impl TarWalk<'_, '_> {
     /// Tells how many members a break that is over has cost.
     fn close_gap(&mut self, moving: &mut Moving<'_, '_>) -> Result<(), ReadError> {
         match moving.gap.close() {
-            Some(damage) => Ok(self.find(damage)?),
+            Some(damage) => self.find(damage),
             None => Ok(()),
         }
     }
@@ -306,6 +339,7 @@ impl TarWalk<'_, '_> {
                 return Ok(Self::skip(moving, place.1));
             }
             if moving.lists.is_some() || !moving.gap.any() {
+                self.pass_on(true)?;
                 let path = self.tar.path.clone();
                 self.findings.refuse(&path, &entry, reason)?;
             }
@@ -330,7 +364,9 @@ impl TarWalk<'_, '_> {
         }
         if listed.size().is_some() {
             moving.order.forget(&listed.path);
-        } else if let Some(visit) = self.visit.as_deref_mut() {
+        } else if self.visit.is_some() {
+            self.pass_on(true)?;
+            let Some(visit) = self.visit.as_deref_mut() else { return Ok(()) };
             let path = listed.path.clone();
             visit(Member { entry: listed, content: MemberContent::None })
                 .map_err(|source| ReadError::Visit { path, source })?;
@@ -353,11 +389,8 @@ impl TarWalk<'_, '_> {
     ) -> Result<Next, ReadError> {
         moving.report.members += 1;
         if let EntryKind::File { size, .. } = entry.kind {
-            let canceller = moving.stream.canceller();
             let tolerant = self.findings.tolerates();
-            let check = ContentCheck { expected: digest, canceller, tolerant };
-            let visit = self.visit.as_deref_mut();
-            let wrong = visit_file(entry, &mut moving.stream, &check, visit)?;
+            let wrong = self.file(moving, entry, digest)?;
             if moving.stream.cancelled {
                 return Err(ArchiveError::Cancelled.into());
             }
@@ -372,12 +405,39 @@ impl TarWalk<'_, '_> {
                     return Ok(Self::skip(moving, next));
                 }
             }
-        } else if let Some(visit) = self.visit.as_deref_mut() {
-            let member = Member { entry: entry.clone(), content: MemberContent::None };
-            visit(member)
-                .map_err(|source| ReadError::Visit { path: entry.path.clone(), source })?;
+        } else if self.visit.is_some() {
+            self.digests.other(entry.clone());
+            self.pass_on(self.findings.tolerates())?;
         }
         self.padding(moving, entry, next)
+    }
+
+    /// The content of a file. What is wrong with it comes back, or is found later where others
+    /// compute its digest.
+    fn file(
+        &mut self,
+        moving: &mut Moving<'_, '_>,
+        entry: &Entry,
+        digest: Option<&Digest>,
+    ) -> Result<Result<(), Wrong>, ReadError> {
+        let tolerant = self.findings.tolerates();
+        if let EntryKind::File { size, extents: None } = entry.kind
+            && size <= SMALL
+            && let Some(digest) = digest
+            && !tolerant
+        {
+            let mut bytes = self.digests.buffer();
+            if let Err(error) = whole(&mut moving.stream, size, &mut bytes) {
+                return Ok(Err(Wrong { what: error.to_string(), lost: true }));
+            }
+            self.digests.file(entry.clone(), bytes, *digest, self.visit.is_some());
+            self.pass_on(false)?;
+            return Ok(Ok(()));
+        }
+        self.pass_on(true)?;
+        let canceller = moving.stream.canceller();
+        let check = ContentCheck { expected: digest, canceller, tolerant };
+        visit_file(entry, &mut moving.stream, &check, self.visit.as_deref_mut())
     }
 
     fn padding(
@@ -406,6 +466,18 @@ impl TarWalk<'_, '_> {
         }
         Ok(Next::GoOn)
     }
+}
+
+/// The next `size` bytes.
+fn whole(stream: &mut Stream<'_, '_>, size: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let mut left = size;
+    bytes.reserve(usize::try_from(size).map_err(io::Error::other)?);
+    while left > 0 {
+        let some = stream.content(left)?;
+        bytes.extend_from_slice(some);
+        left -= some.len() as u64;
+    }
+    Ok(())
 }
 
 /// What a member is when its header can be read and does not say what the list says, whose digest

@@ -14,8 +14,9 @@ use crate::{ArchiveError, Damage};
 /// Findings kept; more are only counted.
 const MAX_FINDINGS: usize = 100;
 
-/// Files up to this size are handed out in one piece, checked beforehand.
-const SMALL: u64 = 1 << 20;
+/// Files up to this size are handed out in one piece, checked beforehand: most photographs are, so
+/// that several threads can hash and write them.
+pub(crate) const SMALL: u64 = 4 << 20;
 
 /// What a walk does about what it finds wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,5 +1,6 @@
 //! Members into a folder, by several threads.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -11,15 +12,20 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use dalsegno_format::{Entry, EntryKind, Extent, Timestamp, TreePath};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 
+use super::flusher::Flusher;
 use super::pipeline::{PanicGuard, Shared, write_at};
 use crate::ArchiveError;
 use crate::folder::Folder;
 
-/// Bytes of one piece of work; smaller files are one piece.
+/// Bytes up to which a file is handed to a worker whole. Larger ones are written as their bytes
+/// come: several threads that write to one file only wait for each other.
 const CHUNK: usize = 1 << 20;
 
 /// So many files and folders are synced one by one; of more, the whole filesystem.
 const SYNC_EACH: usize = 256;
+
+/// Finished files whose early syncs may still be running.
+const FLUSHING: usize = 4;
 
 /// A folder being written.
 pub(crate) struct FolderSink {
@@ -28,11 +34,14 @@ pub(crate) struct FolderSink {
     shared: Arc<Shared>,
     jobs: Option<Sender<Job>>,
     buffers: Receiver<Vec<u8>>,
+    back: Sender<Vec<u8>>,
     workers: Vec<JoinHandle<()>>,
     sent: u64,
     bytes: u64,
     max_size: Option<u64>,
     current: Option<Current>,
+    /// Finished files that the disk may still be taking.
+    flushing: VecDeque<(TreePath, Flusher)>,
     /// Made since the last mark, to be removed by a rewind.
     made: Option<Vec<(TreePath, bool)>>,
     /// What to sync, while it is little.
@@ -50,12 +59,12 @@ struct Current {
     offset: u64,
     /// Ranges still to be filled, last first; `None` for a file without holes.
     extents: Option<Vec<Extent>>,
-    /// Opened once there is more than one piece.
-    file: Option<Arc<OpenFile>>,
-    whole: bool,
+    /// Opened once there is too much for a worker.
+    file: Option<OpenFile>,
+    flusher: Flusher,
 }
 
-/// A file that several pieces of work write to; gets its time when the last one is done.
+/// A file being written; gets its time when it is let go.
 struct OpenFile {
     file: File,
     mtime: Timestamp,
@@ -68,9 +77,12 @@ impl Drop for OpenFile {
     }
 }
 
-enum Job {
-    Small { path: TreePath, parent: Arc<OwnedFd>, data: Vec<u8>, mtime: Timestamp },
-    Piece { path: TreePath, file: Arc<OpenFile>, data: Vec<u8>, offset: u64 },
+/// A file that came whole.
+struct Job {
+    path: TreePath,
+    parent: Arc<OwnedFd>,
+    data: Vec<u8>,
+    mtime: Timestamp,
 }
 
 /// A place in the folder.
@@ -104,11 +116,13 @@ impl FolderSink {
             shared,
             jobs: Some(jobs),
             buffers,
+            back,
             workers,
             sent: 0,
             bytes: 0,
             max_size: options.max_size,
             current: None,
+            flushing: VecDeque::new(),
             made: None,
             unsynced: Vec::new(),
             many: false,
@@ -149,11 +163,11 @@ impl FolderSink {
                     offset: 0,
                     extents: None,
                     file: None,
-                    whole: true,
+                    flusher: Flusher::default(),
                 };
                 if let Some(extents) = extents {
                     let file = current.open(&self.path)?;
-                    file.file.set_len(*size).map_err(ArchiveError::io("extend", &full))?;
+                    file.set_len(*size).map_err(ArchiveError::io("extend", &full))?;
                     current.extents = Some(extents.iter().rev().copied().collect());
                 }
                 self.current = Some(current);
@@ -183,6 +197,11 @@ impl FolderSink {
             return Err(ArchiveError::Sequence { reason: "content without a member" });
         };
         while !bytes.is_empty() {
+            if current.extents.is_none() && current.file.is_some() {
+                // `buffer` is empty: it was written when the file was opened.
+                current.write(&self.path, bytes)?;
+                break;
+            }
             let mut room = CHUNK - current.buffer.len();
             if let Some(extents) = &mut current.extents {
                 let Some(extent) = extents.last_mut() else {
@@ -207,33 +226,41 @@ impl FolderSink {
                     ended = true;
                 }
             }
-            if ended && (current.extents.is_some() || !bytes.is_empty() || !current.whole) {
-                self.send_piece(&mut current)?;
+            if ended && (current.file.is_some() || !bytes.is_empty()) {
+                current.write_buffer(&self.path)?;
             }
         }
         self.current = Some(current);
         Ok(())
     }
 
-    fn send_piece(&mut self, current: &mut Current) -> Result<(), ArchiveError> {
-        current.whole = false;
-        let file = current.open(&self.path)?;
-        let empty = self.buffers.try_recv().unwrap_or_default();
-        let data = std::mem::replace(&mut current.buffer, empty);
-        let offset = current.offset;
-        current.offset += data.len() as u64;
-        self.send(Job::Piece { path: current.path.clone(), file, data, offset })
-    }
-
     /// Ends the member begun last.
     pub(crate) fn end(&mut self) -> Result<(), ArchiveError> {
         let Some(mut current) = self.current.take() else { return Ok(()) };
         if current.file.is_some() {
-            if current.buffer.is_empty() { Ok(()) } else { self.send_piece(&mut current) }
-        } else {
-            let Current { path, parent, buffer: data, mtime, .. } = current;
-            self.send(Job::Small { path, parent, data, mtime })
+            current.write_buffer(&self.path)?;
+            let _ = self.back.send(current.buffer);
+            self.flushing.push_back((current.path, current.flusher));
+            return self.flushed(FLUSHING);
         }
+        let Current { path, parent, buffer: data, mtime, .. } = current;
+        self.send(Job { path, parent, data, mtime })
+    }
+
+    /// Waits until the disk has taken what was pushed to it of all files but the last `most`.
+    fn flushed(&mut self, most: usize) -> Result<(), ArchiveError> {
+        while self.flushing.len() > most
+            && let Some((path, mut flusher)) = self.flushing.pop_front()
+        {
+            flusher.finish().map_err(ArchiveError::io("sync", &self.full_path(&path)))?;
+        }
+        Ok(())
+    }
+
+    /// Where a finished file lies.
+    pub(crate) fn stored(&mut self, path: &TreePath) -> Result<PathBuf, ArchiveError> {
+        self.shared.wait(self.sent)?;
+        Ok(self.full_path(path))
     }
 
     fn send(&mut self, job: Job) -> Result<(), ArchiveError> {
@@ -267,6 +294,7 @@ impl FolderSink {
                 Err(error) => return Err(failed(error)),
             }
             self.unsynced.retain(|(known, _)| known != path);
+            self.flushing.retain(|(known, _)| known != path);
         }
         self.made = Some(Vec::new());
         self.bytes = mark.bytes;
@@ -278,6 +306,7 @@ impl FolderSink {
         self.shared.wait(self.sent)?;
         self.stop();
         self.shared.check()?;
+        self.flushed(0)?;
         let root = Arc::clone(self.folder.root());
         rustix::fs::futimens(root.as_fd(), &times(mtime))
             .map_err(|error| ArchiveError::io("set the time of", &self.path)(error.into()))?;
@@ -318,14 +347,33 @@ impl Drop for FolderSink {
 }
 
 impl Current {
-    fn open(&mut self, root: &Path) -> Result<Arc<OpenFile>, ArchiveError> {
-        if let Some(file) = &self.file {
-            return Ok(Arc::clone(file));
+    fn open(&mut self, root: &Path) -> Result<&File, ArchiveError> {
+        if self.file.is_none() {
+            let file = create_file(root, &self.path, &self.parent)?;
+            self.file = Some(OpenFile { file, mtime: self.mtime });
         }
-        let file = create_file(root, &self.path, &self.parent)?;
-        let file = Arc::new(OpenFile { file, mtime: self.mtime });
-        self.file = Some(Arc::clone(&file));
-        Ok(file)
+        Ok(&self.file.as_ref().expect("it was just opened").file)
+    }
+
+    /// Writes what waits.
+    fn write_buffer(&mut self, root: &Path) -> Result<(), ArchiveError> {
+        let waiting = std::mem::take(&mut self.buffer);
+        self.write(root, &waiting)?;
+        self.buffer = waiting;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Writes at the place that is next.
+    fn write(&mut self, root: &Path, bytes: &[u8]) -> Result<(), ArchiveError> {
+        let path = full_path(root, &self.path);
+        let offset = self.offset;
+        write_at(self.open(root)?, &path, bytes, offset)?;
+        self.offset += bytes.len() as u64;
+        if let Some(open) = &self.file {
+            self.flusher.written(&open.file, self.offset);
+        }
+        Ok(())
     }
 }
 
@@ -342,17 +390,9 @@ fn work(root: &Path, jobs: &Receiver<Job>, back: &Sender<Vec<u8>>, guard: &Panic
 }
 
 fn perform(root: &Path, job: Job, back: &Sender<Vec<u8>>) -> Result<(), ArchiveError> {
-    let mut data = match job {
-        Job::Small { path, parent, data, mtime } => {
-            let file = OpenFile { file: create_file(root, &path, &parent)?, mtime };
-            write_at(&file.file, &full_path(root, &path), &data, 0)?;
-            data
-        }
-        Job::Piece { path, file, data, offset } => {
-            write_at(&file.file, &full_path(root, &path), &data, offset)?;
-            data
-        }
-    };
+    let Job { path, parent, mut data, mtime } = job;
+    let file = OpenFile { file: create_file(root, &path, &parent)?, mtime };
+    write_at(&file.file, &full_path(root, &path), &data, 0)?;
     data.clear();
     let _ = back.send(data);
     Ok(())

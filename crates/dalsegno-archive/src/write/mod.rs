@@ -1,6 +1,8 @@
 //! Writing a backup tree.
 
+mod flusher;
 mod folder_sink;
+mod hashing;
 mod pipeline;
 mod sink;
 mod tar_sink;
@@ -20,7 +22,7 @@ pub struct WriteOptions {
     pub name: String,
     /// The form.
     pub form: Form,
-    /// Compression level: 1 to 12 for tar.gz (6 when `None`), 1 to 19 for tar.zst (3 when `None`).
+    /// Compression level: 1 to 12 for tar.gz (6 when `None`), 1 to 19 for tar.zst (2 when `None`).
     pub level: Option<u32>,
     /// Threads that compress; at least one.
     pub workers: usize,

@@ -1,5 +1,5 @@
-//! Blocks in, frames out: workers compress, one thread writes in order, another starts the disk
-//! early. Memory is bounded by the number of slots that go round.
+//! Blocks in, frames out: workers compress, one thread writes in order. Memory is bounded by the
+//! number of slots that go round.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,11 +13,9 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use dalsegno_format::Form;
 
+use super::flusher::Flusher;
 use crate::ArchiveError;
 use crate::codec::{Block, Encoder, Frame, block_size};
-
-/// Bytes after which the disk is asked to begin writing.
-const FLUSH_EVERY: u64 = 64 << 20;
 
 /// Buffers of one block on its way.
 #[derive(Default)]
@@ -222,7 +220,10 @@ impl Pipeline {
     /// Waits for everything and hands over the file.
     pub(crate) fn finish(mut self) -> Result<Output, ArchiveError> {
         self.shared.wait(self.next)?;
-        self.stop().ok_or_else(|| self.broken())
+        let output = self.stop().ok_or_else(|| self.broken())?;
+        // The last thing the writing thread does is to hear whether the disk took it all.
+        self.shared.check()?;
+        Ok(output)
     }
 
     fn stop(&mut self) -> Option<Output> {
@@ -271,10 +272,9 @@ struct Writer {
 impl Writer {
     fn run(mut self, done: &Receiver<ToWriter>) -> Output {
         let guard = PanicGuard(Arc::clone(&self.shared));
-        let (flush, flusher) = self.flusher();
+        let mut flusher = Flusher::default();
         let mut waiting = BTreeMap::new();
         let mut next = 0;
-        let mut flushed = 0;
         for message in done {
             match message {
                 ToWriter::Done(job) => {
@@ -291,15 +291,11 @@ impl Writer {
             while let Some(job) = waiting.remove(&next) {
                 next += 1;
                 self.take(job);
-                if self.output.offset.saturating_sub(flushed) >= FLUSH_EVERY {
-                    flushed = self.output.offset;
-                    let _ = flush.try_send(());
-                }
+                flusher.written(&self.output.file, self.output.offset);
             }
         }
-        drop(flush);
-        if let Some(flusher) = flusher {
-            let _ = flusher.join();
+        if let Err(error) = flusher.finish() {
+            self.shared.fail(ArchiveError::io("sync", &self.path)(error));
         }
         drop(guard);
         self.output
@@ -347,20 +343,6 @@ impl Writer {
         self.output.frames.truncate(frames);
         self.shared.bytes.store(offset, Ordering::Release);
         Ok(())
-    }
-
-    /// A thread that pushes written bytes to the disk while others compress. Its errors are not
-    /// lost: the last sync reports them again.
-    fn flusher(&self) -> (Sender<()>, Option<JoinHandle<()>>) {
-        let (flush, asked) = bounded(1);
-        let thread = self.output.file.try_clone().ok().map(|file| {
-            std::thread::spawn(move || {
-                for () in asked {
-                    let _ = file.sync_data();
-                }
-            })
-        });
-        (flush, thread)
     }
 }
 

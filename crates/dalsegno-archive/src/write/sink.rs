@@ -1,8 +1,8 @@
 //! Where members go: the one seam between the forms.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use dalsegno_format::{Entry, Form, Timestamp};
+use dalsegno_format::{Entry, Form, Timestamp, TreePath};
 
 use super::WriteOptions;
 use super::folder_sink::{FolderMark, FolderSink};
@@ -50,6 +50,14 @@ impl Sink {
         match self {
             Self::Tar(tar) => tar.end(data_len(&entry.kind)),
             Self::Folder(folder) => folder.end(),
+        }
+    }
+
+    /// Where a finished file lies as it is; `None` in forms of one file.
+    pub(crate) fn stored(&mut self, path: &TreePath) -> Result<Option<PathBuf>, ArchiveError> {
+        match self {
+            Self::Tar(_) => Ok(None),
+            Self::Folder(folder) => folder.stored(path).map(Some),
         }
     }
 

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use dalsegno_format::{
     ChecksumLine, Completion, Entry, EntryKind, Extent, Form, ListDigests, Manifest, Metadata,
-    Sha256 as Digest, Timestamp, hex, tree,
+    Sha256 as Digest, Timestamp, TreePath, hex, tree,
 };
 use sha2::{Digest as _, Sha256};
 
+use super::hashing::{CHUNK, Hashing};
 use super::sink::{Sink, SinkMark};
 use super::{Closing, Content, Totals, WriteOptions, Written, control};
 use crate::hash::ContentHash;
@@ -16,9 +17,6 @@ use crate::order::{Order, Place};
 use crate::spool::{Spool, SpoolMark};
 use crate::tar::data_len;
 use crate::{Archive, ArchiveError};
-
-/// Bytes read from a stream at once.
-const CHUNK: usize = 256 * 1024;
 
 /// A place in a tree being written, to which [`TreeWriter::rewind`] can return. Only the last one
 /// of a writer counts.
@@ -46,7 +44,6 @@ pub struct TreeWriter {
     marks: u64,
     /// Set while a member is incomplete: only a rewind helps.
     broken: bool,
-    buffer: Vec<u8>,
     /// Lets tests forge trees that break the rules.
     #[cfg(test)]
     pub(crate) forging: bool,
@@ -81,7 +78,6 @@ impl TreeWriter {
             metadata: None,
             marks: 0,
             broken: false,
-            buffer: vec![0; CHUNK],
             #[cfg(test)]
             forging: false,
             options,
@@ -161,35 +157,29 @@ impl TreeWriter {
         stream: &mut (dyn Read + '_),
     ) -> Result<Digest, ArchiveError> {
         let announced = data_len(&entry.kind);
-        let mut hash = ContentHash::new(size, extents);
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut hashing = Hashing::start(size, extents, announced);
         let mut found: u64 = 0;
-        let result = loop {
+        loop {
+            let mut buffer = hashing.buffer();
             // One byte more than announced is asked for, to see the end.
             let most = usize::try_from((announced - found).saturating_add(1)).unwrap_or(CHUNK);
-            let read = match stream.read(&mut buffer[..most.min(CHUNK)]) {
-                Ok(read) => read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(source) => {
-                    break Err(ArchiveError::Content { path: entry.path.clone(), source });
-                }
-            };
-            let wrong =
-                |found| ArchiveError::ContentLength { path: entry.path.clone(), announced, found };
-            if read == 0 {
-                break if found == announced { Ok(()) } else { Err(wrong(found)) };
-            }
-            if found + read as u64 > announced {
-                break Err(wrong(announced + 1));
-            }
+            let most = most.min(buffer.len());
+            let read = read_some(stream, &mut buffer[..most])
+                .map_err(|source| ArchiveError::Content { path: entry.path.clone(), source })?;
             found += read as u64;
-            hash.update(&buffer[..read]);
-            if let Err(error) = self.sink().and_then(|sink| sink.data(&buffer[..read])) {
-                break Err(error);
+            if found > announced || (read == 0 && found < announced) {
+                return Err(ArchiveError::ContentLength {
+                    path: entry.path.clone(),
+                    announced,
+                    found,
+                });
             }
-        };
-        self.buffer = buffer;
-        result.map(|()| hash.finish())
+            if read == 0 {
+                return Ok(hashing.finish());
+            }
+            self.sink()?.data(&buffer[..read])?;
+            hashing.take(buffer, read);
+        }
     }
 
     fn begin(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
@@ -256,6 +246,11 @@ impl TreeWriter {
     /// Bytes written so far where the backup will lie.
     pub fn bytes_written(&self) -> u64 {
         self.sink.as_ref().map_or(0, Sink::bytes_written)
+    }
+
+    /// Where a file added before lies as it is, all its bytes written; `None` in tar forms.
+    pub fn stored(&mut self, path: &TreePath) -> Result<Option<PathBuf>, ArchiveError> {
+        self.sink()?.stored(path)
     }
 
     /// What has been added so far.
@@ -379,6 +374,15 @@ impl Drop for TreeWriter {
         if let Some(sink) = self.sink.take() {
             drop(sink);
             self.remove();
+        }
+    }
+}
+
+fn read_some(stream: &mut (dyn Read + '_), buffer: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            read => return read,
         }
     }
 }

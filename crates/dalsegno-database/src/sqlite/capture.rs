@@ -1,17 +1,23 @@
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::connection::{journal_mode, open_reader};
+use super::connection::{self, journal_mode, open_reader};
 use super::error::failed;
+use super::flow::{self, Source, SpoolReader};
 use super::header::Header;
 use super::location::Location;
-use super::pages::{Pages, live_header};
+use super::pages::{Pages, Reading, live_header};
+use super::passage::{Until, beside, in_sink};
 use super::spool::Spool;
 use super::{exclusion, references, tables};
-use crate::{Captured, DatabaseError, FileColumn, FileSink, Result, Snapshot, Unreadable, Watch};
+use crate::{
+    Captured, DatabaseError, FileColumn, FileSink, Result, Snapshot, TableCount, Unreadable, Watch,
+};
 
 /// The one file of a captured database.
 pub const FILE_NAME: &str = "db.sqlite3";
@@ -44,96 +50,169 @@ pub struct Facts {
     pub schema_cookie: u32,
 }
 
-/// Takes a snapshot of the live database at `location`.
+/// Opens a snapshot of the live database at `location`.
 ///
-/// In WAL mode the snapshot is one read transaction, and writers go on. In rollback-journal mode a
-/// reader holds up every commit, so the pages are copied to a private spool first, at the speed of
-/// the disk, and the lock is released before this returns: counting, references and writing then
-/// read the spool. A capture that leaves rows out works on a spool in both modes. `watch` is asked
-/// whether to stop while the spool is filled.
+/// In WAL mode it is one read transaction, and writers go on. In rollback-journal mode a reader
+/// holds up every commit: call [`Snapshot::write`] at once. It copies the pages at the speed of the
+/// disk, into the sink if that stores files, else into a private spool; then the lock is gone,
+/// and counting, references and a slow sink read the copy. A capture that leaves rows out works on a
+/// spool in both modes.
 pub fn capture(
     location: &Location,
     options: &CaptureOptions,
     watch: &mut dyn Watch,
 ) -> Result<Box<dyn Snapshot>> {
+    if watch.cancelled() {
+        return Err(DatabaseError::Cancelled);
+    }
     let path = location.path();
     let connection = open_reader(path, options.busy_timeout)?;
     let journal = journal_mode(&connection, path)?;
     connection.execute_batch("BEGIN").map_err(failed("read", path))?;
     let header = live_header(&connection, path)?;
     let excluded = exclusion::checked(&connection, path, &options.exclude_rows_of)?;
-    let snapshot = if journal == "wal" && excluded.is_empty() {
-        SqliteSnapshot::new(path, header, journal, connection, false)?
-    } else {
-        let spool = Spool::fill(&connection, path, &options.spool_dir, watch)?;
-        drop(connection);
-        let connection = spool.into_connection();
-        exclusion::empty(&connection, path, &excluded)?;
-        let mut snapshot = SqliteSnapshot::new(path, header, journal, connection, true)?;
-        snapshot.excluded = excluded;
-        snapshot
-    };
-    Ok(Box::new(snapshot))
+    let pages = Pages::open(&connection, path)?;
+    let (size, page_size) = (pages.size(), pages.page_size());
+    drop(pages);
+    Ok(Box::new(SqliteSnapshot {
+        path: path.to_owned(),
+        header,
+        journal,
+        page_size,
+        connection: Some(connection),
+        spool_dir: options.spool_dir.clone(),
+        spooled: false,
+        excluded,
+        size,
+    }))
 }
 
 struct SqliteSnapshot {
-    /// The live database; errors name it even when the spool is read.
+    /// The live database; errors name it even when a copy is read.
     path: PathBuf,
     header: Option<Header>,
     journal: String,
-    /// In a read transaction, or alone with the spool.
-    connection: Connection,
+    page_size: u32,
+    /// In a read transaction of the live database, or alone with a copy of it. Lent out while the
+    /// database is written, and lost when that fails.
+    connection: Option<Connection>,
+    spool_dir: PathBuf,
     spooled: bool,
     excluded: Vec<String>,
     size: u64,
 }
 
 impl SqliteSnapshot {
-    fn new(
-        path: &Path,
-        header: Option<Header>,
-        journal: String,
-        connection: Connection,
-        spooled: bool,
-    ) -> Result<Self> {
-        let size = Pages::open(&connection, path)?.size();
-        let excluded = Vec::new();
-        Ok(Self { path: path.to_owned(), header, journal, connection, spooled, excluded, size })
+    fn lend(&mut self) -> Result<Connection> {
+        self.connection.take().ok_or_else(|| lost(&self.path))
     }
 
-    fn facts(&self) -> Result<Facts> {
-        let page_size = Pages::open(&self.connection, &self.path)?.page_size();
+    fn facts(&self) -> Facts {
         let header = self.header.as_ref();
-        Ok(Facts {
+        Facts {
             journal_mode: self.journal.clone(),
-            page_size,
+            page_size: self.page_size,
             user_version: header.map_or(0, Header::user_version),
             application_id: header.map_or(0, Header::application_id),
             auto_vacuum: header.map_or("none", Header::auto_vacuum).to_owned(),
             schema_cookie: header.map_or(0, Header::schema_cookie),
-        })
+        }
     }
 
-    /// The spool says "rollback journal" so that the library reads it without sidecars; the
-    /// captured file says what the live one says.
-    fn stream(&mut self, sink: &mut dyn FileSink, watch: &mut dyn Watch) -> Result<()> {
-        let mut pages = Pages::open(&self.connection, &self.path)?;
-        let size = pages.size();
-        let mut stream = pages.stream(self.header.map(|header| header.journal_bytes()), watch)?;
-        let stored = sink.file(FILE_NAME, size, &mut stream);
-        let (left, failure) = stream.finish();
-        if let Some(failure) = failure {
-            return Err(failure);
+    /// From a read transaction that stands in nobody's way.
+    fn write_beside_writers(
+        &mut self,
+        sink: &mut dyn FileSink,
+        watch: &mut dyn Watch,
+    ) -> Result<Contents> {
+        let live = self.lend()?;
+        let path = &self.path;
+        let (gather, chunks) = flow::chunks();
+        let (live, contents) =
+            beside(Source::Chunks(chunks), self.size, sink, watch, move |stop| {
+                let Reading::Whole = gather.read(&live, path)? else { return Ok(None) };
+                let contents = Contents::read(&live, path, &mut Until(stop))?;
+                Ok(Some((live, contents)))
+            })?;
+        self.connection = Some(live);
+        Ok(contents)
+    }
+
+    /// From a locked database into a sink whose file can be read instead of it afterwards.
+    fn write_as_file(
+        &mut self,
+        sink: &mut dyn FileSink,
+        watch: &mut dyn Watch,
+    ) -> Result<Contents> {
+        let live = self.lend()?;
+        let path = &self.path;
+        let (gather, chunks) = flow::chunks();
+        beside(Source::Chunks(chunks), self.size, sink, watch, move |_| {
+            let read = gather.read(&live, path)?;
+            // Closed here, not by whoever sees the end of the bytes: writers are waiting.
+            drop(live);
+            Ok((read == Reading::Whole).then_some(()))
+        })?;
+        let stored = sink.stored(FILE_NAME).map_err(in_sink)?;
+        let copy = self.connection.insert(connection::Source::Private(&stored).open()?);
+        Contents::read(copy, path, watch)
+    }
+
+    /// From a locked database through a spool, which the sink reads behind the one who fills it.
+    fn write_through_spool(
+        &mut self,
+        sink: &mut dyn FileSink,
+        watch: &mut dyn Watch,
+    ) -> Result<Contents> {
+        let live = self.lend()?;
+        let path = &self.path;
+        let mut spool = Spool::create(path, &self.spool_dir)?;
+        let (tell, filled) = channel();
+        let reader = SpoolReader::new(spool.reader()?, filled, None);
+        let (copy, contents) =
+            beside(Source::Spool(reader), self.size, sink, watch, move |stop| {
+                let go_on = |bytes| !stop.load(Ordering::Relaxed) && tell.send(bytes).is_ok();
+                let read = spool.fill(&live, path, go_on)?;
+                drop(live);
+                let Reading::Whole = read else { return Ok(None) };
+                let copy = spool.into_connection(path)?;
+                let contents = Contents::read(&copy, path, &mut Until(stop))?;
+                Ok(Some((copy, contents)))
+            })?;
+        (self.spooled, self.connection) = (true, Some(copy));
+        Ok(contents)
+    }
+
+    /// From a spool from which rows were deleted first.
+    fn write_without_rows(
+        &mut self,
+        sink: &mut dyn FileSink,
+        watch: &mut dyn Watch,
+    ) -> Result<Contents> {
+        let live = self.lend()?;
+        let path = &self.path;
+        let mut spool = Spool::create(path, &self.spool_dir)?;
+        let file = spool.reader()?;
+        if spool.fill(&live, path, |_| !watch.cancelled())? == Reading::Stopped {
+            return Err(DatabaseError::Cancelled);
         }
-        stored.map_err(|source| DatabaseError::Sink { name: FILE_NAME.to_owned(), source })?;
-        if left > 0 {
-            return Err(DatabaseError::SinkShort {
-                name: FILE_NAME.to_owned(),
-                size,
-                taken: size - left,
-            });
-        }
-        Ok(())
+        drop(live);
+        let copy = spool.into_connection(path)?;
+        exclusion::empty(&copy, path, &self.excluded)?;
+        self.size = Pages::open(&copy, path)?.size();
+        let (tell, filled) = channel();
+        // The receiver is held right here.
+        let _ = tell.send(self.size);
+        // The spool says "rollback journal"; the captured file says what the live one says.
+        let journal = self.header.map(|header| header.journal_bytes());
+        let reader = SpoolReader::new(file, filled, journal);
+        let (copy, contents) =
+            beside(Source::Spool(reader), self.size, sink, watch, move |stop| {
+                let contents = Contents::read(&copy, path, &mut Until(stop))?;
+                Ok(Some((copy, contents)))
+            })?;
+        (self.spooled, self.connection) = (true, Some(copy));
+        Ok(contents)
     }
 }
 
@@ -143,19 +222,27 @@ impl Snapshot for SqliteSnapshot {
     }
 
     fn write(&mut self, sink: &mut dyn FileSink, watch: &mut dyn Watch) -> Result<Captured> {
-        self.stream(sink, watch)?;
+        let contents = if !self.excluded.is_empty() {
+            self.write_without_rows(sink, watch)
+        } else if self.journal == "wal" {
+            self.write_beside_writers(sink, watch)
+        } else if sink.stores_files() {
+            self.write_as_file(sink, watch)
+        } else {
+            self.write_through_spool(sink, watch)
+        }?;
         let header = self.header.as_ref();
         Ok(Captured {
             vendor: "sqlite".to_owned(),
             server_version: rusqlite::version().to_owned(),
             encoding: header.map_or("UTF-8", |header| header.encoding().name()).to_owned(),
             size: self.size,
-            tables: tables::count_all(&self.connection, &self.path, watch)?,
+            tables: contents.tables,
             excluded: self.excluded.clone(),
-            fingerprint: tables::schema_fingerprint(&self.connection, &self.path)?,
+            fingerprint: contents.fingerprint,
             foreign_key_violations: None,
             spooled: self.spooled,
-            sqlite: Some(self.facts()?),
+            sqlite: Some(self.facts()),
         })
     }
 
@@ -164,6 +251,27 @@ impl Snapshot for SqliteSnapshot {
         columns: &[FileColumn],
         found: &mut dyn FnMut(usize, &[u8]),
     ) -> Result<Vec<Unreadable>> {
-        references::distinct(&self.connection, &self.path, columns, found)
+        let connection = self.connection.as_ref().ok_or_else(|| lost(&self.path))?;
+        references::distinct(connection, &self.path, columns, found)
+    }
+}
+
+fn lost(path: &Path) -> DatabaseError {
+    let change = "the capture that held it has failed".to_owned();
+    DatabaseError::Moved { path: path.to_owned(), change }
+}
+
+/// What is learnt of the captured state beside its bytes.
+struct Contents {
+    tables: Vec<TableCount>,
+    fingerprint: String,
+}
+
+impl Contents {
+    fn read(connection: &Connection, path: &Path, watch: &mut dyn Watch) -> Result<Self> {
+        Ok(Self {
+            tables: tables::count_all(connection, path, watch)?,
+            fingerprint: tables::schema_fingerprint(connection, path)?,
+        })
     }
 }

@@ -5,6 +5,9 @@ pub(super) const HEADER: usize = 100;
 /// (file format, section 1.4).
 const LOCK_BYTE: u64 = 0x4000_0000;
 
+/// Offset of the two bytes that tell the journal mode (file format, section 1.3.3).
+pub(super) const JOURNAL: u64 = 18;
+
 /// The database header (<https://www.sqlite.org/fileformat2.html>, section 1.3).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header([u8; HEADER]);

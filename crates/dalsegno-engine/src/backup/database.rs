@@ -3,12 +3,13 @@
 use std::error::Error;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use dalsegno_archive::{ArchiveError, Content};
 use dalsegno_database::{Captured, DatabaseError, FileSink, Watch, sqlite};
 use dalsegno_format::{
-    DatabaseCompletion, Entry, EntryKind, ErrorKind, Sha256, TableRows, TreePath, tree,
+    DatabaseCompletion, Entry, EntryKind, ErrorKind, Form, Sha256, TableRows, TreePath, tree,
 };
 use serde_json::Value;
 
@@ -67,11 +68,6 @@ fn capture_one(
     let location = sqlite::Location::new(&database.live.path);
     let mut watch = RunWatch(run);
     let mut snapshot = sqlite::capture(&location, &options, &mut watch).map_err(failed())?;
-    if let Some(references) = references {
-        for unreadable in references.read(alias, snapshot.as_mut()).map_err(failed())? {
-            work.warning(unreadable);
-        }
-    }
     let folder = tree::database(alias);
     work.own_folder(&folder)?;
     let mut sink = MemberSink { work, database, folder: &folder };
@@ -84,6 +80,11 @@ fn capture_one(
     for table in captured.tables.iter().filter(|table| table.damaged) {
         let reason = table.note.clone().unwrap_or_default();
         work.problem(format!("database {alias}, table `{}`", table.name), reason);
+    }
+    if let Some(references) = references {
+        for unreadable in references.read(alias, snapshot.as_mut()).map_err(failed())? {
+            work.warning(unreadable);
+        }
     }
     work.gathered.databases.insert(alias.clone(), completion(&captured));
     Ok(())
@@ -124,6 +125,14 @@ impl MemberSink<'_, '_> {
     }
 }
 
+impl MemberSink<'_, '_> {
+    fn path(&self, name: &str) -> Result<TreePath, EngineError> {
+        self.folder
+            .join(name)
+            .map_err(|e| EngineError::Request { problem: e.to_string(), hint: None })
+    }
+}
+
 impl FileSink for MemberSink<'_, '_> {
     fn file(
         &mut self,
@@ -131,16 +140,22 @@ impl FileSink for MemberSink<'_, '_> {
         size: u64,
         data: &mut dyn Read,
     ) -> Result<Sha256, Box<dyn Error + Send + Sync>> {
-        let path = self
-            .folder
-            .join(name)
-            .map_err(|e| EngineError::Request { problem: e.to_string(), hint: None })?;
-        let entry = self.entry(path, size);
+        let entry = self.entry(self.path(name)?, size);
         let added = self.work.writer.add_file(&entry, Content::Stream(data));
         added.map_err(|error| match error {
             ArchiveError::Content { source, .. } => read_failed(source),
             error => Box::new(EngineError::Archive(error)) as Box<dyn Error + Send + Sync>,
         })
+    }
+
+    fn stores_files(&self) -> bool {
+        self.work.scope.form == Form::Folder
+    }
+
+    fn stored(&mut self, name: &str) -> Result<PathBuf, Box<dyn Error + Send + Sync>> {
+        let path = self.path(name)?;
+        let stored = self.work.writer.stored(&path).map_err(EngineError::Archive)?;
+        stored.ok_or_else(|| format!("`{path}` is not stored as a file").into())
     }
 }
 

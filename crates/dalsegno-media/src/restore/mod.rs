@@ -8,6 +8,7 @@ mod attributes;
 mod carry;
 mod content;
 mod discard;
+mod early_sync;
 mod in_place;
 mod journal;
 mod mounts;

@@ -11,6 +11,7 @@ use rustix::fs::{Mode, fchmod, fstat, syncfs};
 use super::Strategy;
 use super::attributes::Attributes;
 use super::carry::Carry;
+use super::early_sync::EarlySync;
 use super::root::RootLook;
 use super::target::{Place, Target, sync_folder};
 use crate::capture::open_root;
@@ -60,6 +61,7 @@ pub(super) struct Staged {
     pub(super) path: PathBuf,
     pub(super) root: OwnedFd,
     pub(super) root_entry: Option<Entry>,
+    pub(super) early: EarlySync,
     pub(super) attributes: Arc<Attributes>,
     pub(super) begun: Timestamp,
 }
@@ -94,6 +96,7 @@ impl Staged {
         }
         let look = self.look(strategy, live_look)?;
         let sealed_at = now();
+        self.early.finish().map_err(io_error("write to disk", &self.path))?;
         syncfs(&self.root).map_err(io_error("write to disk", &self.path))?;
         sync_folder(self.target.folder(self.place))?;
         let Self { target, place, path, begun, .. } = self;

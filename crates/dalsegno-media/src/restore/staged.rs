@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::attributes::Attributes;
 use super::content::{Content, Failure, Shape, create};
+use super::early_sync::EarlySync;
 use super::sealed::time_of;
 use super::target::{Place, Target};
 use super::writers::{Folder, Writers, failed, release};
@@ -57,6 +58,7 @@ pub struct StagedTree {
     stack: Vec<(TreePath, Arc<Folder>)>,
     last: Option<TreePath>,
     writers: Writers,
+    early: EarlySync,
     attributes: Arc<Attributes>,
     begun: Timestamp,
 }
@@ -76,11 +78,24 @@ impl StagedTree {
         // A set-group-id bit of the folder above would be handed down to every folder.
         rustix::fs::fchmod(&fd, Mode::RWXU).map_err(io_error("set the mode of", &path))?;
         let writers = Writers::start(options.workers, &attributes, &path)?;
+        let early = EarlySync::start(&fd, &path)?;
         let root = Arc::new(Folder { fd, path: path.clone(), entry: None });
         let (root_entry, stack, last) = (None, Vec::new(), None);
         // A second less: the clock that stamps files lags behind.
         let begun = time_of(SystemTime::now() - Duration::from_secs(1));
-        Ok(Self { target, place, path, root, root_entry, stack, last, writers, attributes, begun })
+        Ok(Self {
+            target,
+            place,
+            path,
+            root,
+            root_entry,
+            stack,
+            last,
+            writers,
+            early,
+            attributes,
+            begun,
+        })
     }
 
     /// Where the tree is being staged.
@@ -160,6 +175,7 @@ impl StagedTree {
         let shape = Shape::of(entry).ok_or_else(|| wrong_kind(entry, "a file"))?;
         let parent = self.parent(entry)?;
         self.writers.check()?;
+        self.early.written(shape.data());
         create(&parent.fd, entry, &shape, Content::Reader(content), &self.attributes)
             .map_err(|failure: Failure| failed(failure, &parent, entry, &shape))
     }
@@ -169,6 +185,7 @@ impl StagedTree {
     pub fn small_file(&mut self, entry: Entry, data: Vec<u8>) -> Result<(), MediaError> {
         let shape = Shape::of(&entry).ok_or_else(|| wrong_kind(&entry, "a file"))?;
         let parent = self.parent(&entry)?;
+        self.early.written(shape.data());
         self.writers.write(&parent, entry, shape, data)
     }
 
@@ -186,7 +203,9 @@ impl StagedTree {
     ) -> Result<SealedTree, MediaError> {
         self.ascend(0)?;
         self.writers.wait()?;
-        let Self { target, place, path, root, root_entry, writers, attributes, begun, .. } = self;
+        let Self {
+            target, place, path, root, root_entry, writers, early, attributes, begun, ..
+        } = self;
         drop(writers);
         let root = Arc::into_inner(root).expect("all other holders have ended");
         let staged = super::sealed::Staged {
@@ -195,6 +214,7 @@ impl StagedTree {
             path,
             root: root.fd,
             root_entry,
+            early,
             attributes,
             begun,
         };

@@ -43,6 +43,8 @@ impl TarWalk<'_, '_> {
             tree::CHECKSUMS => sha256_from_hex(digests.checksums.as_bytes()),
             _ => return self.completion(moving, &entry, place.1),
         };
+        // No visitor is given the lists.
+        self.pass_on(true)?;
         let visit = self.visit.take();
         let next = self.content(moving, &entry, digest.as_ref(), place.1);
         self.visit = visit;
