@@ -17,6 +17,9 @@ pub(crate) struct Survey {
     pub(crate) members: u64,
     /// What lies in the place of `checksums.sha256`.
     checksums: Option<Arc<Spool>>,
+    /// The first member that may lie in the frame in which the backup broke off: its bytes came out
+    /// before the sum of that frame was looked at.
+    pub(crate) doubtful_from: u64,
     /// What is wrong with the backup.
     pub(crate) damage: Vec<Damage>,
 }
@@ -46,13 +49,14 @@ pub(crate) struct Surveyor {
     lines: Spool,
     members: u64,
     checksums: Option<Spool>,
+    doubtful_from: Option<u64>,
     pub(crate) damage: Vec<Damage>,
 }
 
 impl Surveyor {
     pub(crate) fn new() -> Self {
         let lines = Spool::new(&std::env::temp_dir());
-        Self { lines, members: 0, checksums: None, damage: Vec::new() }
+        Self { lines, members: 0, checksums: None, doubtful_from: None, damage: Vec::new() }
     }
 
     /// Begins anew with the members, since what was found so far does not fit.
@@ -64,6 +68,11 @@ impl Surveyor {
     pub(crate) fn member(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
         self.members += 1;
         self.lines.append(|out| entry.push_line(out))
+    }
+
+    /// Notes that members from this one on may be wrong without anything having said so.
+    pub(crate) fn doubt(&mut self, first: u64) {
+        self.doubtful_from = Some(first);
     }
 
     /// Takes what lies in the place of `checksums.sha256`. One that is far longer than the members
@@ -100,6 +109,7 @@ impl Surveyor {
         Survey {
             lines: Arc::new(self.lines),
             members: self.members,
+            doubtful_from: self.doubtful_from.unwrap_or(self.members),
             checksums: self.checksums.map(Arc::new),
             damage: self.damage,
         }

@@ -1,5 +1,6 @@
 //! A tar form whose end cannot be used, read from its beginning as far as it goes.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
@@ -10,6 +11,7 @@ use super::sequential::Sequential;
 use super::tar_file::open_file;
 use super::walk::{ContentCheck, Findings, Input, visit_file};
 use super::{Member, MemberContent, Progress, ReadError, ReadReport, Visit, Watch};
+use crate::codec::MAX_FRAME;
 use crate::order::Order;
 use crate::tar::{HeadError, Parsed, Source as _, data_len, padding, read_head, read_top};
 use crate::{ArchiveError, Damage};
@@ -30,7 +32,42 @@ pub(crate) enum Step {
     /// The tar ends.
     End,
     /// The tar cannot be followed any further.
-    Broken(Damage),
+    Broken(Damage, Break),
+}
+
+/// How a tar stops.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Break {
+    /// What is there may be right; the rest is missing.
+    CutShort,
+    /// Something in it has changed, perhaps before the place where it showed.
+    Changed,
+}
+
+impl Break {
+    fn of(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::UnexpectedEof { Self::CutShort } else { Self::Changed }
+    }
+}
+
+/// Where the members end that the frame being read may hold.
+#[derive(Default)]
+struct Recent {
+    /// Numbers from 0, with the offset in the tar where they end; ascending.
+    ends: VecDeque<(u64, u64)>,
+}
+
+impl Recent {
+    fn push(&mut self, number: u64, end: u64) {
+        self.ends.push_back((number, end));
+        while self.ends.front().is_some_and(|&(_, first)| first + MAX_FRAME as u64 <= end) {
+            self.ends.pop_front();
+        }
+    }
+
+    fn first(&self) -> Option<u64> {
+        self.ends.front().map(|&(number, _)| number)
+    }
 }
 
 /// The members of a tar, header by header. Whoever takes one takes its data and padding from the
@@ -63,12 +100,16 @@ impl Members {
             Ok(Parsed::Member(entry)) => entry,
             Err(HeadError::End) => return Ok(Step::End),
             found => {
+                let how = match &found {
+                    Err(HeadError::Stream(error)) => Break::of(error),
+                    _ => Break::Changed,
+                };
                 let what = match found {
                     Err(error) => error.to_string(),
                     Ok(_) => "the top folder comes again".to_owned(),
                 };
                 let subject = format!("header of member {}", self.number);
-                return Ok(Step::Broken(Damage::new(subject, what)));
+                return Ok(Step::Broken(Damage::new(subject, what), how));
             }
         };
         let name = entry.path.as_bytes();
@@ -128,13 +169,17 @@ pub(crate) fn survey(path: &Path, form: Form) -> Result<Salvaged, ArchiveError> 
     let mut members = Members::open(path, form)?;
     let mut surveyor = Surveyor::new();
     let (mut metadata, mut completion) = (None, None);
+    let mut recent = Recent::default();
+    let mut number = 0;
+    let mut broken = Break::CutShort;
     loop {
         let (name, entry) = match members.next()? {
             Step::Listed(entry) => (None, entry),
             Step::Closing(tree::INDEX, _) | Step::End => break,
             Step::Closing(name, entry) => (Some(name), entry),
-            Step::Broken(damage) => {
+            Step::Broken(damage, how) => {
                 surveyor.damage.push(damage);
+                broken = how;
                 break;
             }
         };
@@ -160,15 +205,22 @@ pub(crate) fn survey(path: &Path, form: Form) -> Result<Salvaged, ArchiveError> 
         if let Err(error) = passed {
             let what = format!("it is cut short and left out: {error}");
             surveyor.damage.push(Damage::new(format!("contents of {}", entry.path), what));
+            broken = Break::of(&error);
             break;
         }
         if name.is_none() {
             surveyor.member(&entry)?;
+            recent.push(number, members.stream.offset);
+            number += 1;
         }
         if let Err(error) = members.padding(&entry) {
             surveyor.damage.push(Damage::new("end of the backup", error.to_string()));
+            broken = Break::of(&error);
             break;
         }
+    }
+    if let (Break::Changed, Some(first)) = (broken, recent.first()) {
+        surveyor.doubt(first);
     }
     let stored_bytes = members.stream.stored_total();
     Ok(Salvaged { survey: surveyor.finish(), metadata, completion, stored_bytes })
@@ -228,6 +280,7 @@ pub(crate) fn walk(
         for damage in lists.damage.drain(..) {
             findings.add(path, damage)?;
         }
+        let doubtful = digest.is_none() && report.members >= survey.doubtful_from;
         report.members += 1;
         if let Some(size) = entry.size() {
             report.files += 1;
@@ -247,6 +300,9 @@ pub(crate) fn walk(
                 }
                 findings
                     .add(path, Damage::new(format!("contents of {}", entry.path), wrong.what))?;
+            } else if doubtful {
+                let what = "it lies near the damage, and no checksum is left to prove it";
+                findings.add(path, Damage::new(format!("contents of {}", entry.path), what))?;
             }
         } else if let Some(visit) = visit.as_deref_mut() {
             let path = entry.path.clone();

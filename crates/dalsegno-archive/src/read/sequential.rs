@@ -40,6 +40,8 @@ enum Bytes {
 pub(crate) struct Sequential {
     bytes: Bytes,
     length: u64,
+    /// Bytes of the tar taken so far.
+    pub(crate) offset: u64,
 }
 
 impl Sequential {
@@ -55,7 +57,7 @@ impl Sequential {
             }
             Form::Tar | Form::Folder => Bytes::Plain(reader),
         };
-        Ok(Self { bytes, length })
+        Ok(Self { bytes, length, offset: 0 })
     }
 
     /// Bytes of the file read so far.
@@ -89,13 +91,14 @@ impl Sequential {
         match read {
             Ok(0) if !out.is_empty() => Err(ends_here()),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(ends_here()),
-            read => read,
+            read => read.inspect(|&read| self.offset += read as u64),
         }
     }
 
     /// Passes over as many bytes; an error when there are fewer.
     pub(crate) fn skip(&mut self, mut count: u64) -> io::Result<()> {
         if let Bytes::Plain(reader) = &mut self.bytes {
+            self.offset = self.offset.saturating_add(count);
             let ready = usize::try_from(count).unwrap_or(usize::MAX).min(reader.buffer().len());
             reader.consume(ready);
             count -= ready as u64;
