@@ -78,7 +78,7 @@ impl Hold {
                 continue;
             }
             let hold = Self { path: path.clone(), file, stays: false };
-            owner.apply(&path)?;
+            owner.give(&hold.file, &path)?;
             let note = format!(
                 "pid {} {}\n",
                 std::process::id(),

@@ -19,5 +19,5 @@ pub use hold::{Hold, Life};
 pub use leftover::{Leftover, Swept, leftovers, sweep};
 pub use local::is_local;
 pub use name::ObjectName;
-pub use owner::{Owner, create_folders, sync_folder};
+pub use owner::{Owner, create_folders, set_folder_mode, sync_folder};
 pub use store::{Listing, Store};
