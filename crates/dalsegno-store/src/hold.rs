@@ -3,7 +3,7 @@
 //! A process id in a name proves nothing: another container counts its own, and numbers come back.
 //! A lock does: the kernel gives it up when its process dies, and no sooner.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -112,8 +112,16 @@ impl Hold {
             Err(e) => return unknown(format!("`{}` cannot be opened: {e}", path.display())),
             Ok(file) => file,
         };
-        if let Some(why) = untrusted(&file, path) {
-            return unknown(why);
+        match file.metadata() {
+            Err(e) => return unknown(format!("`{}` cannot be looked at: {e}", path.display())),
+            Ok(meta) if !meta.is_file() => {
+                return unknown(format!("`{}` is no file", path.display()));
+            }
+            Ok(meta) => {
+                if let Some(why) = untrusted(&meta, path) {
+                    return unknown(why);
+                }
+            }
         }
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -140,6 +148,15 @@ impl Hold {
         Ok(Self { path: path.to_owned(), file, stays: false })
     }
 
+    /// Takes its name away, and lets go of it then.
+    pub(crate) fn remove(mut self) -> io::Result<()> {
+        self.stays = true;
+        match fs::remove_file(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
     /// Lets go of it and leaves it there, as its dead process did.
     pub(crate) fn leave(mut self) {
         self.stays = true;
@@ -155,15 +172,11 @@ impl Drop for Hold {
     }
 }
 
-/// Only the folder's owner and this user are believed to be dead.
-fn untrusted(file: &File, path: &Path) -> Option<String> {
-    let meta = match file.metadata() {
-        Err(e) => return Some(format!("`{}` cannot be looked at: {e}", path.display())),
-        Ok(meta) => meta,
-    };
+/// Why what lies at a path proves nothing: only the folder's owner and this user are believed.
+pub(crate) fn untrusted(meta: &Metadata, path: &Path) -> Option<String> {
     let folder = path.parent().and_then(|folder| folder.metadata().ok()).map(|m| m.uid());
     let own = rustix::process::geteuid().as_raw();
-    let known = meta.is_file() && (meta.uid() == own || Some(meta.uid()) == folder);
+    let known = meta.uid() == own || Some(meta.uid()) == folder;
     (!known).then(|| format!("`{}` is not this user's", path.display()))
 }
 

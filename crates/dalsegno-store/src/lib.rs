@@ -16,7 +16,7 @@ mod store;
 pub use error::StoreError;
 pub use folder::{FolderOptions, LocalFolder, Staged};
 pub use hold::{Hold, Life};
-pub use leftover::{Leftover, Swept, leftovers, sweep};
+pub use leftover::{Leftover, Swept, leftovers, sweep, sweep_of};
 pub use local::is_local;
 pub use name::ObjectName;
 pub use owner::{Owner, create_folders, set_folder_mode, sync_folder};

@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a failure is what a test is for")]
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::Command;
 
-use dalsegno_store::{FolderOptions, Life, LocalFolder, ObjectName, is_local, leftovers, sweep};
+use dalsegno_store::{
+    FolderOptions, Life, LocalFolder, ObjectName, is_local, leftovers, sweep, sweep_of,
+};
 
 fn name(text: &str) -> ObjectName {
     ObjectName::new(text).unwrap()
@@ -86,6 +89,67 @@ fn a_name_is_claimed_once() {
     assert!(claim.is_some() && store.claim("b").unwrap().is_none());
     drop(claim);
     assert!(store.claim("b").unwrap().is_some());
+}
+
+#[test]
+fn a_claim_made_while_a_dead_one_is_swept_keeps_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = LocalFolder::open(dir.path(), FolderOptions::default()).unwrap();
+    for round in 0..400 {
+        leave(dir.path(), ".b.claim");
+        std::thread::scope(|scope| {
+            let sweeper = scope.spawn(|| sweep(dir.path()).unwrap());
+            let claim = loop {
+                if let Some(claim) = store.claim("b").unwrap() {
+                    break claim;
+                }
+            };
+            sweeper.join().unwrap();
+            assert_eq!(names(dir.path()), [".b.claim.held"], "round {round}");
+            drop(claim);
+        });
+    }
+}
+
+#[test]
+fn a_sweep_of_one_object_leaves_all_others() {
+    let dir = tempfile::tempdir().unwrap();
+    for left in [".mine.7-0.partial", ".theirs.7-1.partial"] {
+        fs::write(dir.path().join(left), "half").unwrap();
+        leave(dir.path(), left);
+    }
+    leave(dir.path(), ".c.claim");
+    fs::create_dir(dir.path().join(".theirs.7-2.removed")).unwrap();
+    let swept = sweep_of(dir.path(), &name("mine")).unwrap();
+    assert_eq!(swept.removed.len(), 1, "{swept:?}");
+    let expected =
+        [".c.claim.held", ".theirs.7-1.partial", ".theirs.7-1.partial.held", ".theirs.7-2.removed"];
+    assert_eq!(names(dir.path()), expected);
+}
+
+#[test]
+fn a_deletion_is_finished_only_where_somebody_to_be_believed_began_it() {
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can make what is another user's.
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (own, strange) =
+        (dir.path().join(".own.7-0.removed"), dir.path().join(".strange.7-1.removed"));
+    for path in [&own, &strange] {
+        fs::create_dir(path).unwrap();
+        fs::write(path.join("x"), "data").unwrap();
+    }
+    chown(&strange, Some(65534), Some(65534)).unwrap();
+    let removed = sweep(dir.path()).unwrap().removed;
+    assert!(matches!(&removed[..], [one] if one.path == own), "{removed:?}");
+    assert!(strange.join("x").exists());
+    let judged = leftovers(dir.path()).unwrap();
+    assert!(matches!(&judged[..], [one] if matches!(one.life, Life::Unknown(_))), "{judged:?}");
+
+    // Where the folder is that user's own, so is the deletion.
+    chown(dir.path(), Some(65534), Some(65534)).unwrap();
+    assert_eq!(sweep(dir.path()).unwrap().removed.len(), 1);
 }
 
 #[test]

@@ -324,6 +324,23 @@ fn the_doctor_lists_every_leftover() {
 }
 
 #[test]
+fn a_look_into_a_backup_removes_its_own_scratch_and_nothing_else() {
+    let site = Site::plain();
+    backup(&site, "b", &[]);
+    let (own, others) = (".dalsegno-verify.7-0.partial", ".x.tar.gz.7-1.partial");
+    for verb in [&["diff", "b"][..], &["verify", "b", "--deep"]] {
+        for name in [own, others] {
+            site.write(&format!("backups_data/temp/{name}/file"), "data");
+            site.write(&format!("backups_data/temp/{name}.held"), "pid 7 locked\n");
+        }
+        let scratch = site.path("backups_data/temp");
+        site.call(BINARY, verb).env("TMPDIR", &scratch).run().expect(0);
+        assert!(!scratch.join(own).exists(), "{verb:?}");
+        assert!(scratch.join(others).join("file").exists(), "{verb:?}");
+    }
+}
+
+#[test]
 fn staged_fixtures_of_a_restore_that_is_over_are_removed() {
     let site = Site::bookshop(400, 20);
     backup(&site, "b", &["--include-fixtures"]);
