@@ -169,7 +169,7 @@ impl Store for LocalFolder {
             }
         };
         let aside = match aside {
-            Err(_) if !self.contains(name) => return Ok(()),
+            Err(StoreError::Absent { .. }) => return Ok(()),
             Err(StoreError::Io { source, .. }) => {
                 return Err(StoreError::Io { action: "delete", path, source });
             }
@@ -188,12 +188,12 @@ impl Store for LocalFolder {
 /// rename, the best they offer.
 fn rename_new(from: &Path, to: &Path) -> Result<(), StoreError> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            if to.symlink_metadata().is_ok() {
-                return Err(StoreError::Exists { path: to.to_owned() });
-            }
-            fs::rename(from, to).map_err(|e| StoreError::io("publish", to, e))
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => match to.symlink_metadata() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
+            Err(e) => Err(e),
+            Ok(_) => return Err(StoreError::Exists { path: to.to_owned() }),
         }
+        .map_err(|e| StoreError::io("publish", to, e)),
         Err(rustix::io::Errno::EXIST) => Err(StoreError::Exists { path: to.to_owned() }),
         done => done.map_err(|e| StoreError::io("publish", to, e.into())),
     }
