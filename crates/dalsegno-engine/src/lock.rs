@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,11 @@ impl Lock {
             .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0))
             .open(&path)
             .map_err(|e| failed("open the lock", e))?;
-        Owner::of(root)?.apply(&path)?;
+        let found = file.metadata().map_err(|e| failed("look at the lock", e))?;
+        // One that another user left here stays theirs.
+        if found.uid() == rustix::process::geteuid().as_raw() {
+            Owner::of(root)?.give(&file, &path)?;
+        }
         lock(&mut file, FlockOperation::NonBlockingLockExclusive, root)?;
         let line =
             format!("{verb}, pid {}, since {}\n", std::process::id(), rfc3339(run.clock.now()));

@@ -104,7 +104,7 @@ impl LocalFolder {
     /// Gives a finished object its name, at once and durably, or refuses when the name is taken.
     /// The object's own bytes must be durable already. It stays held until `staged` is dropped.
     pub fn publish(&self, staged: &mut Staged, name: &ObjectName) -> Result<PathBuf, StoreError> {
-        give_all(self.owner, &staged.path)?;
+        self.owner.give_all(&staged.path)?;
         let path = self.path(name);
         rename_new(&staged.path, &path)?;
         staged.published = true;
@@ -169,7 +169,7 @@ impl Store for LocalFolder {
             }
         };
         let aside = match aside {
-            Err(_) if !self.contains(name) => return Ok(()),
+            Err(StoreError::Absent { .. }) => return Ok(()),
             Err(StoreError::Io { source, .. }) => {
                 return Err(StoreError::Io { action: "delete", path, source });
             }
@@ -188,28 +188,13 @@ impl Store for LocalFolder {
 /// rename, the best they offer.
 fn rename_new(from: &Path, to: &Path) -> Result<(), StoreError> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            if to.symlink_metadata().is_ok() {
-                return Err(StoreError::Exists { path: to.to_owned() });
-            }
-            fs::rename(from, to).map_err(|e| StoreError::io("publish", to, e))
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => match to.symlink_metadata() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
+            Err(e) => Err(e),
+            Ok(_) => return Err(StoreError::Exists { path: to.to_owned() }),
         }
+        .map_err(|e| StoreError::io("publish", to, e)),
         Err(rustix::io::Errno::EXIST) => Err(StoreError::Exists { path: to.to_owned() }),
         done => done.map_err(|e| StoreError::io("publish", to, e.into())),
     }
-}
-
-fn give_all(owner: Owner, path: &Path) -> Result<(), StoreError> {
-    if owner == Owner::Creator {
-        return Ok(());
-    }
-    owner.apply(path)?;
-    let meta = path.symlink_metadata().map_err(|e| StoreError::io("read", path, e))?;
-    if meta.is_dir() {
-        let failed = |e| StoreError::io("read", path, e);
-        for entry in fs::read_dir(path).map_err(failed)? {
-            give_all(owner, &entry.map_err(failed)?.path())?;
-        }
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 //! A process id in a name proves nothing: another container counts its own, and numbers come back.
 //! A lock does: the kernel gives it up when its process dies, and no sooner.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -11,12 +11,15 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
+use crate::local::is_open_local;
 use crate::{Owner, StoreError};
 
 /// What the name of a hold adds to the name it is for.
 const SUFFIX: &str = ".held";
 /// The word in a hold whose file system knows no locks.
 const UNLOCKED: &str = "unlocked";
+/// Why a free lock may prove nothing.
+const SHARED: &str = "it may be a process on another machine or mount that shares this folder";
 
 /// A locked file beside something in progress, `NAME.held`; gone when dropped. A killed process
 /// leaves it unlocked.
@@ -75,10 +78,9 @@ impl Hold {
                 continue;
             }
             let hold = Self { path: path.clone(), file, stays: false };
-            owner.apply(&path)?;
+            owner.give(&hold.file, &path)?;
             let note = format!(
-                "boot {} pid {} {}\n",
-                boot_id().unwrap_or_default(),
+                "pid {} {}\n",
                 std::process::id(),
                 if locked { "locked" } else { UNLOCKED }
             );
@@ -110,8 +112,16 @@ impl Hold {
             Err(e) => return unknown(format!("`{}` cannot be opened: {e}", path.display())),
             Ok(file) => file,
         };
-        if let Some(why) = untrusted(&file, path) {
-            return unknown(why);
+        match file.metadata() {
+            Err(e) => return unknown(format!("`{}` cannot be looked at: {e}", path.display())),
+            Ok(meta) if !meta.is_file() => {
+                return unknown(format!("`{}` is no file", path.display()));
+            }
+            Ok(meta) => {
+                if let Some(why) = untrusted(&meta, path) {
+                    return unknown(why);
+                }
+            }
         }
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -128,13 +138,23 @@ impl Hold {
         if note.trim_end().ends_with(UNLOCKED) {
             return unknown("locks did not work there when it began".to_owned());
         }
-        let here = boot_id().is_some_and(|boot| note.starts_with(&format!("boot {boot} ")));
-        if !here && !has_one_kernel(path) {
-            return unknown(
-                "it may be a process on another machine that shares this folder".to_owned(),
-            );
+        // Not even a process of this very kernel need meet us there: each mount of one remote folder
+        // may keep locks of its own.
+        match is_open_local(&file) {
+            Ok(true) => {}
+            Ok(false) => return unknown(SHARED.to_owned()),
+            Err(e) => return unknown(format!("`{}` cannot be looked at: {e}", path.display())),
         }
         Ok(Self { path: path.to_owned(), file, stays: false })
+    }
+
+    /// Takes its name away, and lets go of it then.
+    pub(crate) fn remove(mut self) -> io::Result<()> {
+        self.stays = true;
+        match fs::remove_file(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 
     /// Lets go of it and leaves it there, as its dead process did.
@@ -152,55 +172,17 @@ impl Drop for Hold {
     }
 }
 
-/// Only the folder's owner and this user are believed to be dead.
-fn untrusted(file: &File, path: &Path) -> Option<String> {
-    let meta = match file.metadata() {
-        Err(e) => return Some(format!("`{}` cannot be looked at: {e}", path.display())),
-        Ok(meta) => meta,
-    };
+/// Why what lies at a path proves nothing: only the folder's owner and this user are believed.
+pub(crate) fn untrusted(meta: &Metadata, path: &Path) -> Option<String> {
     let folder = path.parent().and_then(|folder| folder.metadata().ok()).map(|m| m.uid());
     let own = rustix::process::geteuid().as_raw();
-    let known = meta.is_file() && (meta.uid() == own || Some(meta.uid()) == folder);
+    let known = meta.uid() == own || Some(meta.uid()) == folder;
     (!known).then(|| format!("`{}` is not this user's", path.display()))
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
     let (Ok(open), Ok(there)) = (file.metadata(), path.symlink_metadata()) else { return false };
     (open.dev(), open.ino()) == (there.dev(), there.ino())
-}
-
-/// Names the run of the kernel, the same in all its containers.
-fn boot_id() -> Option<String> {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
-}
-
-/// Whether all who can reach a path ask the same kernel for its locks.
-#[cfg(target_os = "linux")]
-fn has_one_kernel(path: &Path) -> bool {
-    // statfs(2): NFS, SMB, SMB2, CIFS, AFS, Ceph, 9P, FUSE (virtiofs too), Lustre, VirtualBox, GFS2,
-    // OCFS2.
-    const SHARED: [u64; 12] = [
-        0x6969,
-        0x517b,
-        0xfe53_4d42,
-        0xff53_4d42,
-        0x5346_414f,
-        0x00c3_6400,
-        0x0102_1997,
-        0x6573_5546,
-        0x0bd0_0bd0,
-        0x786f_4256,
-        0x0116_1970,
-        0x7461_636f,
-    ];
-    #[expect(clippy::cast_sign_loss, reason = "a signed word, of which 32 bits are the type")]
-    rustix::fs::statfs(path).is_ok_and(|fs| !SHARED.contains(&(fs.f_type as u64 & 0xffff_ffff)))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn has_one_kernel(_: &Path) -> bool {
-    false
 }
 
 #[cfg(test)]
@@ -223,11 +205,11 @@ mod tests {
         drop(hold);
         assert!(!path.exists());
 
-        leave(&name, "boot elsewhere pid 1 locked\n");
+        leave(&name, "pid 1 locked\n");
         assert_eq!(Hold::look(&path), Life::Dead, "this file system is this machine's alone");
         leave(&name, "");
         assert_eq!(Hold::look(&path), Life::Dead, "killed before it could write");
-        leave(&name, "boot x pid 1 unlocked\n");
+        leave(&name, "pid 1 unlocked\n");
         assert!(matches!(Hold::look(&path), Life::Unknown(_)));
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::hold::untrusted;
 use crate::{Hold, Life, ObjectName, StoreError, sync_folder};
 
 /// The ending of what is being built.
@@ -42,8 +43,17 @@ pub fn leftovers(folder: &Path) -> Result<Vec<Leftover>, StoreError> {
 /// Removes what dead processes left in a folder, and nothing that may be a living one's. Safe while
 /// others work in it.
 pub fn sweep(folder: &Path) -> Result<Swept, StoreError> {
+    sweep_found(folder, |_| true)
+}
+
+/// The same, of what was to become `object` and nothing else: for folders that all share.
+pub fn sweep_of(folder: &Path, object: &ObjectName) -> Result<Swept, StoreError> {
+    sweep_found(folder, |found| self::object(&found.path).as_ref() == Some(object))
+}
+
+fn sweep_found(folder: &Path, wanted: impl Fn(&Found) -> bool) -> Result<Swept, StoreError> {
     let mut swept = Swept::default();
-    for found in found(folder)? {
+    for found in found(folder)?.into_iter().filter(wanted) {
         let mut hold = None;
         let leftover = found.judged(|path| match Hold::seize(path) {
             Ok(seized) => {
@@ -55,15 +65,9 @@ pub fn sweep(folder: &Path) -> Result<Swept, StoreError> {
         if leftover.life != Life::Dead {
             continue;
         }
-        match remove_any(&found.path) {
+        match found.remove(hold) {
             Ok(()) => swept.removed.push(leftover),
-            Err(error) => {
-                swept.failed.push(StoreError::io("remove", &found.path, error));
-                // The next one is to know as much.
-                if let Some(hold) = hold {
-                    hold.leave();
-                }
-            }
+            Err(error) => swept.failed.push(StoreError::io("remove", &found.path, error)),
         }
     }
     if !swept.removed.is_empty() {
@@ -81,13 +85,39 @@ impl Found {
     fn judged(&self, judge: impl FnOnce(&Path) -> Life) -> Leftover {
         let life = match &self.hold {
             Some(hold) => judge(hold),
-            // Somebody asked for its deletion: whoever goes on with it is right.
-            None if ends(&self.path, REMOVED) => Life::Dead,
+            None if ends(&self.path, REMOVED) => deleted(&self.path),
             None => Life::Unknown("nothing tells who made it".to_owned()),
         };
         let there = self.path.symlink_metadata().is_ok();
         let path = self.hold.as_ref().filter(|_| !there).unwrap_or(&self.path).clone();
         Leftover { path, object: object(&self.path), life }
+    }
+
+    /// Removes the work and then its hold, which was seized.
+    fn remove(&self, hold: Option<Hold>) -> io::Result<()> {
+        let Some(hold) = hold else { return remove_any(&self.path) };
+        // Of a claim there is nothing but the hold: its name is taken away once, for the next moment
+        // it may be somebody else's.
+        let done =
+            if self.hold.as_ref() == Some(&self.path) { Ok(()) } else { remove_any(&self.path) };
+        match done {
+            Ok(()) => hold.remove(),
+            Err(error) => {
+                // The next one is to know as much.
+                hold.leave();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Somebody asked for its deletion: whoever goes on with it is right, where that was one to be
+/// believed. Anybody can make such a name in a folder that all share.
+fn deleted(path: &Path) -> Life {
+    match path.symlink_metadata() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Life::Alive,
+        Err(e) => Life::Unknown(format!("`{}` cannot be looked at: {e}", path.display())),
+        Ok(meta) => untrusted(&meta, path).map_or(Life::Dead, Life::Unknown),
     }
 }
 

@@ -105,6 +105,16 @@ fn what_root_makes_belongs_to_the_folder_s_owner() {
 }
 
 #[test]
+fn a_deletion_that_cannot_be_looked_at_has_not_succeeded() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("folder");
+    let store = LocalFolder::open(&root, FolderOptions::default()).unwrap();
+    std::fs::remove_dir(&root).unwrap();
+    std::fs::write(&root, "neither the object nor its absence can be seen").unwrap();
+    assert_eq!(store.delete(&name("x")).unwrap_err().kind(), ErrorKind::Failed);
+}
+
+#[test]
 fn names_that_could_leave_the_folder_are_refused() {
     for bad in ["", ".x", "..", "a/b", "/etc/passwd", "a\0b", "a\nb"] {
         assert_eq!(ObjectName::new(bad).unwrap_err().kind(), ErrorKind::Usage, "{bad:?}");

@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a failure is what a test is for")]
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::Path;
+use std::process::Command;
 
-use dalsegno_store::{FolderOptions, Life, LocalFolder, ObjectName, leftovers, sweep};
+use dalsegno_store::{
+    FolderOptions, Life, LocalFolder, ObjectName, is_local, leftovers, sweep, sweep_of,
+};
 
 fn name(text: &str) -> ObjectName {
     ObjectName::new(text).unwrap()
@@ -20,7 +24,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 /// As a process that was killed leaves it: nobody has it locked.
 fn leave(folder: &Path, held: &str) {
-    fs::write(folder.join(format!("{held}.held")), "boot 0 pid 7 locked\n").unwrap();
+    fs::write(folder.join(format!("{held}.held")), "pid 7 locked\n").unwrap();
 }
 
 #[test]
@@ -88,8 +92,105 @@ fn a_name_is_claimed_once() {
 }
 
 #[test]
+fn a_claim_made_while_a_dead_one_is_swept_keeps_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = LocalFolder::open(dir.path(), FolderOptions::default()).unwrap();
+    for round in 0..400 {
+        leave(dir.path(), ".b.claim");
+        std::thread::scope(|scope| {
+            let sweeper = scope.spawn(|| sweep(dir.path()).unwrap());
+            let claim = loop {
+                if let Some(claim) = store.claim("b").unwrap() {
+                    break claim;
+                }
+            };
+            sweeper.join().unwrap();
+            assert_eq!(names(dir.path()), [".b.claim.held"], "round {round}");
+            drop(claim);
+        });
+    }
+}
+
+#[test]
+fn a_sweep_of_one_object_leaves_all_others() {
+    let dir = tempfile::tempdir().unwrap();
+    for left in [".mine.7-0.partial", ".theirs.7-1.partial"] {
+        fs::write(dir.path().join(left), "half").unwrap();
+        leave(dir.path(), left);
+    }
+    leave(dir.path(), ".c.claim");
+    fs::create_dir(dir.path().join(".theirs.7-2.removed")).unwrap();
+    let swept = sweep_of(dir.path(), &name("mine")).unwrap();
+    assert_eq!(swept.removed.len(), 1, "{swept:?}");
+    let expected =
+        [".c.claim.held", ".theirs.7-1.partial", ".theirs.7-1.partial.held", ".theirs.7-2.removed"];
+    assert_eq!(names(dir.path()), expected);
+}
+
+#[test]
+fn a_deletion_is_finished_only_where_somebody_to_be_believed_began_it() {
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can make what is another user's.
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (own, strange) =
+        (dir.path().join(".own.7-0.removed"), dir.path().join(".strange.7-1.removed"));
+    for path in [&own, &strange] {
+        fs::create_dir(path).unwrap();
+        fs::write(path.join("x"), "data").unwrap();
+    }
+    chown(&strange, Some(65534), Some(65534)).unwrap();
+    let removed = sweep(dir.path()).unwrap().removed;
+    assert!(matches!(&removed[..], [one] if one.path == own), "{removed:?}");
+    assert!(strange.join("x").exists());
+    let judged = leftovers(dir.path()).unwrap();
+    assert!(matches!(&judged[..], [one] if matches!(one.life, Life::Unknown(_))), "{judged:?}");
+
+    // Where the folder is that user's own, so is the deletion.
+    chown(dir.path(), Some(65534), Some(65534)).unwrap();
+    assert_eq!(sweep(dir.path()).unwrap().removed.len(), 1);
+}
+
+#[test]
 fn a_missing_folder_has_nothing() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(leftovers(&dir.path().join("none")).unwrap(), []);
     assert!(sweep(&dir.path().join("none")).unwrap().removed.is_empty());
+}
+
+/// Runs one ignored test of this program where it may mount what it likes and nobody sees it.
+fn with_own_mounts(test: &str) {
+    let flags = if rustix::process::geteuid().is_root() { "-mi" } else { "-rmi" };
+    let mut command = Command::new("unshare");
+    command.arg(flags).arg(std::env::current_exe().unwrap());
+    let output = command.args(["--exact", test, "--ignored", "--nocapture"]).output().unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[test]
+fn a_free_lock_proves_nothing_on_a_file_system_that_is_not_known_to_be_local() {
+    with_own_mounts("on_a_strange_file_system");
+}
+
+#[test]
+#[ignore = "run by a_free_lock_proves_nothing_on_a_file_system_that_is_not_known_to_be_local"]
+fn on_a_strange_file_system() {
+    let dir = tempfile::tempdir().unwrap();
+    // The one of message queues keeps files and locks, and is in nobody's list.
+    let mount = Command::new("mount").args(["-t", "mqueue", "none"]).arg(dir.path()).status();
+    assert!(mount.unwrap().success());
+    assert!(!is_local(dir.path()).unwrap());
+    let held = dir.path().join(".a.tar.7-0.partial.held");
+    fs::File::create_new(&held).unwrap();
+    let judged = leftovers(dir.path()).unwrap();
+    assert!(
+        matches!(judged[..], [ref left] if matches!(left.life, Life::Unknown(_))),
+        "{judged:?}"
+    );
+    assert!(sweep(dir.path()).unwrap().removed.is_empty());
+    assert!(held.exists());
+    let ended = Command::new("umount").arg(dir.path()).status();
+    assert!(ended.unwrap().success());
 }

@@ -252,7 +252,7 @@ fn the_doctor_lists_every_leftover() {
     let failed = restore(&site, &["b", "--no-pre-backup"]);
     ok(&site, &["rollback", &failed, "--force"]);
     let unknown = "019f0000-0000-7000-8000-000000000000";
-    let held = "boot 0 pid 7 locked\n";
+    let held = "pid 7 locked\n";
     let next_backup = "The next `dalsegno backup` or `dalsegno delete` in that folder removes it.";
     let next_restore = "The next restore, rollback or discard removes it.";
     let by_hand = "Delete it when no backup is running.";
@@ -320,6 +320,23 @@ fn the_doctor_lists_every_leftover() {
     ok(&site, &["discard", &id, "--force"]);
     for (name, _, _, goes) in &table {
         assert_eq!(site.path(name).exists(), !goes, "{name}");
+    }
+}
+
+#[test]
+fn a_look_into_a_backup_removes_its_own_scratch_and_nothing_else() {
+    let site = Site::plain();
+    backup(&site, "b", &[]);
+    let (own, others) = (".dalsegno-verify.7-0.partial", ".x.tar.gz.7-1.partial");
+    for verb in [&["diff", "b"][..], &["verify", "b", "--deep"]] {
+        for name in [own, others] {
+            site.write(&format!("backups_data/temp/{name}/file"), "data");
+            site.write(&format!("backups_data/temp/{name}.held"), "pid 7 locked\n");
+        }
+        let scratch = site.path("backups_data/temp");
+        site.call(BINARY, verb).env("TMPDIR", &scratch).run().expect(0);
+        assert!(!scratch.join(own).exists(), "{verb:?}");
+        assert!(scratch.join(others).join("file").exists(), "{verb:?}");
     }
 }
 

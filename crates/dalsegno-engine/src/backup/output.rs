@@ -1,12 +1,13 @@
 //! Where a backup is built and published.
 
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use dalsegno_archive::{Written, sidecar};
 use dalsegno_format::{BackupId, Form, backup_name, is_backup_name};
-use dalsegno_store::{FolderOptions, Hold, LocalFolder, ObjectName, Staged, Store, StoreError};
+use dalsegno_store::{
+    FolderOptions, Hold, LocalFolder, ObjectName, Staged, Store, StoreError, set_folder_mode,
+};
 use jiff::Zoned;
 
 use super::BackupReport;
@@ -84,7 +85,8 @@ impl Output {
         run: Run<'_>,
     ) -> Result<BackupReport, EngineError> {
         if self.form == Form::Folder {
-            self.private_folder()?;
+            // Modes do not count as content: the group may read the folder, nobody else.
+            set_folder_mode(self.staged.path(), 0o750)?;
         }
         step("publish");
         let path = self.store.publish(&mut self.staged, &self.object)?;
@@ -108,24 +110,11 @@ impl Output {
             recovered: Vec::new(),
         })
     }
-
-    /// Modes do not count as content: a folder form's own folder is made readable for the group
-    /// only, and its time stays the backup's.
-    fn private_folder(&self) -> Result<(), EngineError> {
-        let path = self.staged.path();
-        let failed = |e| EngineError::io("finish", path, e);
-        let folder = File::open(path).map_err(failed)?;
-        let mode = folder.metadata().map_err(failed)?.permissions().mode() & 0o7777;
-        if mode != 0o750 {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o750)).map_err(failed)?;
-        }
-        folder.sync_all().map_err(failed)
-    }
 }
 
 fn not_writable(error: StoreError, folder: &Path) -> EngineError {
     match error {
-        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+        StoreError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             EngineError::OutputNotWritable { path: folder.to_owned() }
         }
         error => error.into(),

@@ -309,7 +309,7 @@ impl RestoreRecord {
             .map_err(failed)?;
         file.write_all(&json).and_then(|()| file.sync_all()).map_err(failed)?;
         let folder = self.path.parent().expect("records lie in a folder");
-        Owner::of(folder)?.apply(&aside)?;
+        Owner::of(folder)?.give(&file, &aside)?;
         step("record-aside");
         fs::rename(&aside, &self.path).map_err(failed)?;
         sync_folder(folder)?;

@@ -226,7 +226,7 @@ impl StagedFixture {
             .and_then(|()| file.flush().and_then(|()| file.sync_all()))
             .map_err(failed)?;
         staged.sha256 = sha256_of(&staged.staged)?;
-        Owner::of(&parent)?.apply(&staged.staged)?;
+        Owner::of(&parent)?.give(&file, &staged.staged)?;
         if staged.replaces && same_content(&staged.staged, &staged.live).unwrap_or(false) {
             return Ok(None);
         }

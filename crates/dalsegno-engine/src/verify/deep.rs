@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use dalsegno_archive::Archive;
 use dalsegno_database::sqlite;
 use dalsegno_format::{Manifest, TableRows, tree};
-use dalsegno_store::{FolderOptions, LocalFolder, ObjectName, Staged, create_folders, sweep};
+use dalsegno_store::{FolderOptions, LocalFolder, ObjectName, Staged, create_folders, sweep_of};
 
 use crate::backup::RunWatch;
 use crate::look::copy;
@@ -54,18 +54,19 @@ pub(crate) struct Extracted {
 pub(crate) const SCRATCH: &str = "dalsegno-verify";
 
 /// Takes the database of an alias out of a backup, into a folder of its own below `scratch`. Those
-/// of killed processes are removed first.
+/// of killed processes are removed first, and nothing else: `scratch` may be everybody's.
 pub(crate) fn extract(
     archive: &Archive,
     alias: &str,
     scratch: &Path,
     run: Run<'_>,
 ) -> Result<Extracted, EngineError> {
-    for left in sweep(scratch)?.removed {
+    let name = ObjectName::new(SCRATCH)?;
+    for left in sweep_of(scratch, &name)?.removed {
         run.progress.warn(&format!("removed `{}`, which a killed run left", left.path.display()));
     }
     let store = LocalFolder::open(scratch, FolderOptions::default())?;
-    let staged = store.stage(&ObjectName::new(SCRATCH)?)?;
+    let staged = store.stage(&name)?;
     create_folders(staged.path(), 0o700)?;
     let path = staged.path().join(sqlite::FILE_NAME);
     let extracted = Extracted { _folder: staged, path };

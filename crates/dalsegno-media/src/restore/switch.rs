@@ -366,9 +366,16 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), MediaError> {
     }
 }
 
+/// Removes a file, if there is one.
 pub(super) fn remove_file(path: &Path) -> Result<(), MediaError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // A read-only file system says so before it looks for the name.
+        Err(error)
+            if error.kind() == io::ErrorKind::ReadOnlyFilesystem && inode(path)?.is_none() =>
+        {
+            Ok(())
+        }
         removed => removed.map_err(io_error("remove", path)),
     }
 }
