@@ -271,6 +271,21 @@ pub enum EngineError {
         /// Why.
         source: Box<EngineError>,
     },
+    /// A volume that a restore worked on is not there.
+    #[error(
+        "`{}` was on the filesystem mounted at `{}` when it was restored, and is on that of `{}` now",
+        path.display(),
+        then.display(),
+        now.display()
+    )]
+    OtherMount {
+        /// What was restored.
+        path: PathBuf,
+        /// Where its filesystem was mounted.
+        then: PathBuf,
+        /// Where that of today is.
+        now: PathBuf,
+    },
     /// A rollback stopped on its way.
     #[error(
         "the rollback of restore `{id}` stopped half-way: {}; {} still restored: {source}",
@@ -459,6 +474,7 @@ impl EngineError {
             Self::RestoreState { .. }
             | Self::NotABackup { .. }
             | Self::RecordPlaces { .. }
+            | Self::OtherMount { .. }
             | Self::FixtureChanged { .. }
             | Self::OtherSite { .. }
             | Self::Interrupted { .. }

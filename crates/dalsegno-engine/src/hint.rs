@@ -64,6 +64,9 @@ impl EngineError {
             Self::FixtureChanged { .. } => {
                 "Use `--force` to roll back all the same; the edited file is kept.".to_owned()
             }
+            Self::OtherMount { then, .. } => {
+                format!("Mount what belongs at `{}` and try again.", then.display())
+            }
             Self::RecordPlaces { .. } => {
                 "Look at the record; if the settings changed since, put the old data back by hand."
                     .to_owned()

@@ -49,9 +49,17 @@ impl Lock {
         Ok(Self { _file: file })
     }
 
-    /// Shares the lock with other backups; `None` when no restore was ever made here.
+    /// Shares the lock with other backups, so that no restore begins meanwhile; `None` where this user
+    /// may neither read nor make it.
     pub(crate) fn share(root: &Path) -> Result<Option<Self>, EngineError> {
-        let Ok(mut file) = File::open(root.join(".lock")) else { return Ok(None) };
+        let path = root.join(".lock");
+        if path.symlink_metadata().is_err() && create_folders(root, 0o750).is_ok() {
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+            if made.is_ok() {
+                Owner::of(root)?.apply(&path)?;
+            }
+        }
+        let Ok(mut file) = File::open(&path) else { return Ok(None) };
         lock(&mut file, FlockOperation::NonBlockingLockShared, root)?;
         Ok(Some(Self { _file: file }))
     }
@@ -64,7 +72,8 @@ impl Lock {
 
     /// Whether a restore, rollback or discard has it now.
     pub(crate) fn is_taken(root: &Path) -> bool {
-        matches!(Self::share(root), Err(EngineError::Busy { .. }))
+        let Ok(mut file) = File::open(root.join(".lock")) else { return false };
+        lock(&mut file, FlockOperation::NonBlockingLockShared, root).is_err()
     }
 }
 

@@ -37,7 +37,7 @@ pub use error::MediaError;
 pub use leftover::{is_unfinished, leftovers};
 pub use restore::{
     Method, OwnerPolicy, Recovered, Resolution, RolledBack, SealedTree, StageOptions, StagedTree,
-    Strategy, Switched, Target, discard, rollback, written_since,
+    Strategy, Switched, Target, discard, mount_of, rollback, written_since,
 };
 pub use selection::Selection;
 pub use survey::{Survey, survey};

@@ -44,10 +44,7 @@ pub(super) fn backup(invocation: &Invocation, args: BackupArgs) -> Result<ExitCo
     if invocation.face.quiet && !invocation.face.json() {
         // Cron mails what is printed, and this changed the site.
         for told in &report.recovered {
-            let _ = std::io::Write::write_fmt(
-                &mut std::io::stderr(),
-                format_args!("warning: {told}\n"),
-            );
+            crate::face::complain(&format!("warning: {told}\n"));
         }
     }
     if invocation.face.quiet && !report.is_complete() && !invocation.face.json() {

@@ -153,7 +153,7 @@ fn a_storage_for_backups_is_no_media() {
     for name in ["one", "two"] {
         assert_eq!(held(&["--filename", name], 0), "default spare");
     }
-    assert_eq!(held(&["--output-dir", "spare"], 0), "default");
+    assert_eq!(held(&["--output-dir", "spare"], 3), "default");
     assert_eq!(held(&["--output-dir", "media"], 3), "spare");
 }
 

@@ -98,10 +98,7 @@ fn an_interrupted_restore_changes_nothing_and_leaves_nothing() {
     let answer = running.wait().expect(130);
     assert!(answer.stderr.ends_with("error: cancelled\n"), "{answer}");
     assert_same(&before, &site.state());
-    let mut expected = names;
-    expected.push("backups_data".to_owned());
-    expected.sort();
-    assert_eq!(site.names(""), expected);
+    assert_eq!(site.names(""), names);
 }
 
 #[test]
@@ -143,10 +140,7 @@ fn a_rollback_brings_a_killed_restore_to_an_end() {
     running.wait().expect(137);
     ok(&site, &["rollback", "latest", "--force"]);
     assert_same(&before, &site.state());
-    let mut expected = names;
-    expected.push("backups_data".to_owned());
-    expected.sort();
-    assert_eq!(site.names(""), expected);
+    assert_eq!(site.names(""), names);
 }
 
 #[test]
@@ -187,4 +181,17 @@ fn failed_backups_leave_nothing() {
     run(&site, &["-q", "backup", "--output-dir", text(&out)]).expect(1);
     run(&site, &["-q", "backup", "--output-dir", text(&out), "--database", "nosuch"]).expect(2);
     assert_eq!(fs::read_dir(&out).expect("it is there").count(), 0);
+}
+
+#[test]
+fn a_first_restore_waits_for_the_backup_that_runs() {
+    let site = slow();
+    backup(&site, "b", &[]);
+    fs::remove_dir_all(site.path("backups_data")).unwrap();
+    let running = started_backup(&site, "tar");
+    running.signal(Signal::STOP);
+    let answer = run(&site, &["-q", "restore", "b", "--force", "--no-pre-backup"]).expect(11);
+    assert!(answer.stderr.contains("a backup that runs"), "{answer}");
+    running.signal(Signal::CONT);
+    running.wait().expect(0);
 }

@@ -243,9 +243,7 @@ fn add_media(site: &Site, scope: &mut Scope) -> Result<(), EngineError> {
                 name: root.alias,
                 reason: format!("the backup is written into `{}`", root.location.display()),
             };
-            if left_out.name == "default" {
-                scope.missing.push(left_out.clone());
-            }
+            scope.missing.push(left_out.clone());
             scope.left_out.push(left_out);
         } else if root.location.is_dir() {
             let (names, paths) = (&site.settings().media_exclude, &scope.request.exclude_media);

@@ -27,7 +27,9 @@ pub(crate) fn clear(
     for left in swept.removed.iter().filter(|left| left.object.is_some()) {
         let published = left.object.as_ref().filter(|object| is_archive(folder, object));
         let told = match published {
-            Some(object) => complete(folder, object, options)?,
+            // It is missed by nobody but `list`, which reads the archive then.
+            Some(object) => complete(folder, object, options)
+                .unwrap_or_else(|error| Some(format!("a sidecar was not written: {error}"))),
             None => None,
         };
         run.progress.warn(&told.unwrap_or_else(|| {

@@ -55,7 +55,7 @@ pub(crate) fn left(site: &Site) -> Vec<Left> {
     let media = media.iter().flat_map(|root| {
         let left = dalsegno_media::leftovers(&root.location).unwrap_or_default();
         left.into_iter().map(|path| Left {
-            unfinished: dalsegno_media::is_unfinished(&path),
+            unfinished: dalsegno_media::is_unfinished(&path) && !is_journaled(&path),
             path,
             alias: Some(root.alias.clone()),
         })
@@ -68,6 +68,12 @@ pub(crate) fn left(site: &Site) -> Vec<Left> {
     left.sort_by(|a, b| a.path.cmp(&b.path));
     left.dedup_by(|a, b| a.path == b.path);
     left
+}
+
+/// Whether a journal speaks of what is staged: half of it may be the site's own old files.
+fn is_journaled(staged: &Path) -> bool {
+    let journal = staged.with_extension("journal");
+    staged.extension().is_some_and(|role| role == "staged") && journal.symlink_metadata().is_ok()
 }
 
 /// Fixture files are staged and kept in whatever folder they lie.

@@ -6,7 +6,29 @@ use super::record::RestoreRecord;
 use crate::backup::fixture_folders;
 use crate::{EngineError, Site};
 
+/// Where the filesystem of a place is mounted, as far as it can be told.
+pub(super) fn mount_of(place: &Path) -> Option<PathBuf> {
+    dalsegno_media::mount_of(place).ok().flatten()
+}
+
 impl RestoreRecord {
+    /// Refuses to look for traces of the restore while a volume that it worked on is not mounted, or
+    /// another is: an empty mount point looks like a restore that had not begun.
+    fn check_mounts(&self) -> Result<(), EngineError> {
+        let databases = self.databases.iter().map(|step| (&step.live, &step.mount));
+        let storages = self.storages.iter().map(|step| (&step.live, &step.mount));
+        for (live, then) in databases.chain(storages) {
+            let now = mount_of(live);
+            if let (Some(then), Some(now)) = (then, now)
+                && *then != now
+            {
+                let (path, then) = (live.clone(), then.clone());
+                return Err(EngineError::OtherMount { path, then, now });
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a record that names other places than the site's own, or kept data that are not beside
     /// what they were kept from: the folder of records may be written by the site's user, and root
     /// must not be led elsewhere by one. Restores to new places are whoever's wrote the record.
@@ -22,6 +44,7 @@ impl RestoreRecord {
                 return wrong(&other);
             }
         }
+        self.check_mounts()?;
         let short = self.id.short();
         let id = self.id.to_string();
         let folders: Vec<PathBuf> =

@@ -13,6 +13,7 @@ use dalsegno_format::BackupId;
 use dalsegno_store::{Owner, create_folders, sync_folder};
 use serde::{Deserialize, Serialize};
 
+use super::places::mount_of;
 use super::plan::RestorePlan;
 use crate::run::rfc3339;
 use crate::step::step;
@@ -56,6 +57,9 @@ pub struct RestoreRecord {
     /// Whether all fixture files were written.
     #[serde(default)]
     pub fixtures_done: bool,
+    /// Whether every step was tried, so that those not switched are to stay as they are.
+    #[serde(default)]
+    pub all_tried: bool,
     /// What failed and was left as it was.
     #[serde(default)]
     pub failures: Vec<String>,
@@ -113,6 +117,9 @@ pub struct DatabaseStep {
     pub live: PathBuf,
     /// Whether there was one before the restore.
     pub existed: bool,
+    /// Where the filesystem of the live place was mounted; `None` where that is not known.
+    #[serde(default)]
+    pub mount: Option<PathBuf>,
     /// Digest of the staged database, once its switch was begun: written before the first change.
     #[serde(default)]
     pub begun: Option<String>,
@@ -132,6 +139,9 @@ pub struct StorageStep {
     pub live: PathBuf,
     /// Whether there was one before the restore.
     pub existed: bool,
+    /// Where the filesystem of the live place was mounted; `None` where that is not known.
+    #[serde(default)]
+    pub mount: Option<PathBuf>,
     /// Whether its switch was begun: written before the first change.
     #[serde(default)]
     pub begun: bool,
@@ -215,6 +225,7 @@ impl RestoreRecord {
                     alias: d.target.alias.clone(),
                     live: d.target.path.clone(),
                     existed: d.exists,
+                    mount: mount_of(&d.target.path),
                     begun: None,
                     switched: None,
                     present: None,
@@ -227,6 +238,7 @@ impl RestoreRecord {
                     alias: s.alias.clone(),
                     live: s.live.location.clone(),
                     existed: s.live.location.symlink_metadata().is_ok(),
+                    mount: mount_of(&s.live.location),
                     begun: false,
                     switched: None,
                     present: None,
@@ -235,6 +247,7 @@ impl RestoreRecord {
             fixtures: Vec::new(),
             present_fixtures: Vec::new(),
             fixtures_done: plan.fixtures.is_empty(),
+            all_tried: false,
             failures: Vec::new(),
             error: None,
             path: folder.join(format!("{}.json", plan.id)),
@@ -248,11 +261,12 @@ impl RestoreRecord {
         self.project_dir == site.real_base_dir()
     }
 
-    /// Whether every database and storage was switched in.
+    /// Whether every database and storage was switched in, or left as it was on purpose.
     pub(super) fn is_all_switched(&self) -> bool {
         let steps = self.databases.iter().map(|d| d.switched.is_some());
         let mut steps = steps.chain(self.storages.iter().map(|s| s.switched.is_some()));
-        self.state == State::Switching && self.fixtures_done && steps.all(|switched| switched)
+        self.state == State::Switching
+            && (self.all_tried || self.fixtures_done && steps.all(|switched| switched))
     }
 
     /// The steps that hold restored data, in words, in the order in which they are undone.

@@ -87,9 +87,12 @@ pub(crate) fn settle(
     let places = site.places();
     let mut told = Vec::new();
     loop {
-        {
-            let _alone = Lock::take(root, "recovery", run)?;
-            told.extend(recover(site, None, &places, run)?);
+        match Lock::take(root, "recovery", run) {
+            Ok(_alone) => told.extend(recover(site, None, &places, run)?),
+            // Another backup has it; what is left of records that nothing live depends on can wait.
+            Err(EngineError::Busy { .. })
+                if !unfinished(site)?.iter().any(|record| is_half_done(record, &places)) => {}
+            Err(error) => return Err(error),
         }
         // Another restore may have begun, and died, before the lock was shared.
         let lock = Lock::share(root)?;
@@ -191,7 +194,8 @@ fn find_steps(record: &mut RestoreRecord, resolution: Resolution) -> Result<(), 
 pub(super) fn settle_database(step: &mut DatabaseStep, id: &str) -> Result<(), EngineError> {
     if let Some(switched) = &step.switched {
         // The kept copy goes last in a rollback: without it the old database is back.
-        if switched.kept.as_ref().is_some_and(|kept| kept.symlink_metadata().is_err()) {
+        let kept = switched.kept.as_ref();
+        if kept.is_some_and(|kept| kept.symlink_metadata().is_err()) && step.live.exists() {
             step.switched = None;
         }
         return Ok(());
@@ -239,7 +243,7 @@ pub(super) fn settle_storage(
         // Kept trees come back or are dropped, never lost: without one, a rollback was done.
         Recovered::Nothing => {
             let kept = step.switched.as_ref().and_then(|s| s.kept.as_ref());
-            if kept.is_some_and(|kept| kept.symlink_metadata().is_err()) {
+            if kept.is_some_and(|kept| kept.symlink_metadata().is_err()) && step.live.exists() {
                 step.switched = None;
             }
         }

@@ -130,8 +130,9 @@ fn switch_all(
         fixture.switch()?;
     }
     record.failures.extend(failures);
-    if !record.fixtures_done {
+    if !record.fixtures_done || !record.failures.is_empty() {
         record.fixtures_done = true;
+        record.all_tried = true;
         record.write()?;
     }
     Ok(())

@@ -26,6 +26,7 @@ mod written;
 
 pub use attributes::OwnerPolicy;
 pub use discard::discard;
+pub use mounts::mount_of;
 pub use recover::{Recovered, Resolution};
 pub use rollback::{RolledBack, rollback};
 pub use sealed::SealedTree;

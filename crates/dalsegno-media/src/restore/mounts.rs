@@ -20,6 +20,13 @@ pub(crate) fn mounted_below(folder: &Path) -> Result<Option<PathBuf>, MediaError
     Ok(mount_points()?.into_iter().find(below))
 }
 
+/// Where the filesystem is mounted that a path lies on, or would; `None` where mounts are not known.
+pub fn mount_of(path: &Path) -> Result<Option<PathBuf>, MediaError> {
+    let path = super::resolve(path)?;
+    let holds = |mounted: &PathBuf| path.starts_with(mounted);
+    Ok(mount_points()?.into_iter().filter(holds).max_by_key(|mounted| mounted.as_os_str().len()))
+}
+
 /// Mount points as this process sees them, bind mounts too; empty where there is no `/proc`.
 fn mount_points() -> Result<Vec<PathBuf>, MediaError> {
     match std::fs::read(MOUNTS) {

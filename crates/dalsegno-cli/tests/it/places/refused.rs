@@ -1,9 +1,11 @@
 //! Places in which a restore cannot be done, and says so before anything has changed.
 
 use dalsegno_testkit::{Answer, Site};
+use serde_json::{Value, json};
 
 use super::mounts::Mounts;
 use crate::backup;
+use crate::recovery::{change_record, state};
 
 fn refused(script: &str, code: i32) -> Answer {
     let site = Site::plain();
@@ -36,4 +38,32 @@ fn a_file_inside_the_media_that_is_a_mount() {
 fn media_that_may_only_be_read() {
     let answer = refused("mount --bind media media; mount -o remount,ro,bind media", 13);
     assert!(answer.stderr.contains("media"), "{answer}");
+}
+
+#[test]
+fn a_volume_that_is_not_mounted_is_not_taken_for_a_restore_that_never_began() {
+    let site = Site::plain();
+    let volume = "cp -a media volume; mount --bind volume media";
+    let mounted = Mounts::new(&site, volume);
+    mounted.call(&site, &["backup", "--filename", "b"]).run().expect(0);
+    mounted.sh("echo precious >media/a/late.txt");
+    let restore = ["--format", "json", "restore", "b", "--force", "--no-pre-backup"];
+    let answer = mounted.call(&site, &restore).run().expect(0);
+    let line = answer.stdout.lines().last().expect("a report");
+    let report: Value = serde_json::from_str(line).expect("it is JSON");
+    let id = report["restore"].as_str().or(report["id"].as_str()).expect("an id").to_owned();
+    change_record(&site, &id, |record| {
+        record["state"] = json!("switching");
+        record["storages"][0]["switched"] = Value::Null;
+    });
+
+    let elsewhere = Mounts::new(&site, "");
+    let answer = elsewhere.call(&site, &["-q", "backup"]).run().expect(13);
+    assert!(answer.stderr.contains("was on the filesystem mounted at"), "{answer}");
+    assert!(answer.stderr.contains("hint: Mount what belongs at"), "{answer}");
+    elsewhere.call(&site, &["-q", "rollback", &id, "--force"]).run().expect(13);
+    assert_eq!(state(&site, &id), "switching");
+
+    mounted.call(&site, &["-q", "rollback", &id, "--force"]).run().expect(0);
+    assert_eq!(mounted.sh("cat media/a/late.txt"), "precious\n");
 }
