@@ -55,8 +55,8 @@ impl Lock {
         let path = root.join(".lock");
         if path.symlink_metadata().is_err() && create_folders(root, 0o750).is_ok() {
             let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-            if made.is_ok() {
-                Owner::of(root)?.apply(&path)?;
+            if let Ok(made) = made {
+                Owner::of(root)?.give(&made, &path)?;
             }
         }
         let Ok(mut file) = File::open(&path) else { return Ok(None) };

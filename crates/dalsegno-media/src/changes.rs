@@ -44,7 +44,8 @@ pub struct Tally {
 impl Tally {
     fn add(&mut self, node: &Node) {
         self.count += 1;
-        self.bytes += node.size.unwrap_or(0);
+        // A backup whose sums were not checked says what it likes.
+        self.bytes = self.bytes.saturating_add(node.size.unwrap_or(0));
         if self.examples.len() < EXAMPLES {
             self.examples.push(node.path.clone());
         }
@@ -226,5 +227,25 @@ impl Join {
         } else {
             self.changes.removed.add(ours);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_cannot_be_add_up_to_what_cannot_be() {
+        let mut tally = Tally::default();
+        for size in [u64::MAX, 1] {
+            tally.add(&Node {
+                path: b"a".to_vec(),
+                kind: Kind::File,
+                size: Some(size),
+                mtime: Timestamp { secs: 0, nanos: 0 },
+                left_out: false,
+            });
+        }
+        assert_eq!((tally.count, tally.bytes), (2, u64::MAX));
     }
 }

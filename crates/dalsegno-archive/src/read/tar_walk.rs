@@ -395,7 +395,7 @@ impl TarWalk<'_, '_> {
                 return Err(ArchiveError::Cancelled.into());
             }
             moving.report.files += 1;
-            moving.report.bytes += size;
+            moving.report.bytes = moving.report.bytes.saturating_add(size);
             moving.bytes = moving.bytes.saturating_add(size);
             if let Err(wrong) = wrong {
                 self.settle(moving)?;

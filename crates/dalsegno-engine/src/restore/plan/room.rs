@@ -16,7 +16,8 @@ pub(super) fn require_space(plan: &RestorePlan) -> Result<(), EngineError> {
     let mut add = |place: &Path, bytes: u64| {
         let existing = place.ancestors().skip(1).find_map(|p| Some((p, p.metadata().ok()?)));
         if let Some((folder, meta)) = existing {
-            needed.entry(meta.dev()).or_insert_with(|| (folder.to_owned(), 0)).1 += bytes;
+            let sum = &mut needed.entry(meta.dev()).or_insert_with(|| (folder.to_owned(), 0)).1;
+            *sum = sum.saturating_add(bytes);
         }
     };
     for database in &plan.databases {
