@@ -67,9 +67,11 @@ fn capture_one(
     run.progress.stage(&format!("backing up database {alias}"), Some(size));
     let location = sqlite::Location::new(&database.live.path);
     let mut watch = RunWatch(run);
-    let mut snapshot = sqlite::capture(&location, &options, &mut watch).map_err(failed())?;
     let folder = tree::database(alias);
+    // From the capture on the site may be waiting for its lock: nothing is written meanwhile but
+    // the database itself.
     work.own_folder(&folder)?;
+    let mut snapshot = sqlite::capture(&location, &options, &mut watch).map_err(failed())?;
     let mut sink = MemberSink { work, database, folder: &folder };
     let captured = match snapshot.write(&mut sink, &mut watch) {
         Err(DatabaseError::Sink { source, .. }) if source.is::<EngineError>() => {
