@@ -11,12 +11,15 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
+use crate::local::is_open_local;
 use crate::{Owner, StoreError};
 
 /// What the name of a hold adds to the name it is for.
 const SUFFIX: &str = ".held";
 /// The word in a hold whose file system knows no locks.
 const UNLOCKED: &str = "unlocked";
+/// Why a free lock may prove nothing.
+const SHARED: &str = "it may be a process on another machine or mount that shares this folder";
 
 /// A locked file beside something in progress, `NAME.held`; gone when dropped. A killed process
 /// leaves it unlocked.
@@ -77,8 +80,7 @@ impl Hold {
             let hold = Self { path: path.clone(), file, stays: false };
             owner.apply(&path)?;
             let note = format!(
-                "boot {} pid {} {}\n",
-                boot_id().unwrap_or_default(),
+                "pid {} {}\n",
                 std::process::id(),
                 if locked { "locked" } else { UNLOCKED }
             );
@@ -128,11 +130,12 @@ impl Hold {
         if note.trim_end().ends_with(UNLOCKED) {
             return unknown("locks did not work there when it began".to_owned());
         }
-        let here = boot_id().is_some_and(|boot| note.starts_with(&format!("boot {boot} ")));
-        if !here && !has_one_kernel(path) {
-            return unknown(
-                "it may be a process on another machine that shares this folder".to_owned(),
-            );
+        // Not even a process of this very kernel need meet us there: each mount of one remote folder
+        // may keep locks of its own.
+        match is_open_local(&file) {
+            Ok(true) => {}
+            Ok(false) => return unknown(SHARED.to_owned()),
+            Err(e) => return unknown(format!("`{}` cannot be looked at: {e}", path.display())),
         }
         Ok(Self { path: path.to_owned(), file, stays: false })
     }
@@ -169,40 +172,6 @@ fn is_at(file: &File, path: &Path) -> bool {
     (open.dev(), open.ino()) == (there.dev(), there.ino())
 }
 
-/// Names the run of the kernel, the same in all its containers.
-fn boot_id() -> Option<String> {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
-}
-
-/// Whether all who can reach a path ask the same kernel for its locks.
-#[cfg(target_os = "linux")]
-fn has_one_kernel(path: &Path) -> bool {
-    // statfs(2): NFS, SMB, SMB2, CIFS, AFS, Ceph, 9P, FUSE (virtiofs too), Lustre, VirtualBox, GFS2,
-    // OCFS2.
-    const SHARED: [u64; 12] = [
-        0x6969,
-        0x517b,
-        0xfe53_4d42,
-        0xff53_4d42,
-        0x5346_414f,
-        0x00c3_6400,
-        0x0102_1997,
-        0x6573_5546,
-        0x0bd0_0bd0,
-        0x786f_4256,
-        0x0116_1970,
-        0x7461_636f,
-    ];
-    #[expect(clippy::cast_sign_loss, reason = "a signed word, of which 32 bits are the type")]
-    rustix::fs::statfs(path).is_ok_and(|fs| !SHARED.contains(&(fs.f_type as u64 & 0xffff_ffff)))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn has_one_kernel(_: &Path) -> bool {
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,11 +192,11 @@ mod tests {
         drop(hold);
         assert!(!path.exists());
 
-        leave(&name, "boot elsewhere pid 1 locked\n");
+        leave(&name, "pid 1 locked\n");
         assert_eq!(Hold::look(&path), Life::Dead, "this file system is this machine's alone");
         leave(&name, "");
         assert_eq!(Hold::look(&path), Life::Dead, "killed before it could write");
-        leave(&name, "boot x pid 1 unlocked\n");
+        leave(&name, "pid 1 unlocked\n");
         assert!(matches!(Hold::look(&path), Life::Unknown(_)));
     }
 

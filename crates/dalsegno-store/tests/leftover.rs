@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use dalsegno_store::{FolderOptions, Life, LocalFolder, ObjectName, leftovers, sweep};
+use dalsegno_store::{FolderOptions, Life, LocalFolder, ObjectName, is_local, leftovers, sweep};
 
 fn name(text: &str) -> ObjectName {
     ObjectName::new(text).unwrap()
@@ -20,7 +21,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 /// As a process that was killed leaves it: nobody has it locked.
 fn leave(folder: &Path, held: &str) {
-    fs::write(folder.join(format!("{held}.held")), "boot 0 pid 7 locked\n").unwrap();
+    fs::write(folder.join(format!("{held}.held")), "pid 7 locked\n").unwrap();
 }
 
 #[test]
@@ -92,4 +93,40 @@ fn a_missing_folder_has_nothing() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(leftovers(&dir.path().join("none")).unwrap(), []);
     assert!(sweep(&dir.path().join("none")).unwrap().removed.is_empty());
+}
+
+/// Runs one ignored test of this program where it may mount what it likes and nobody sees it.
+fn with_own_mounts(test: &str) {
+    let flags = if rustix::process::geteuid().is_root() { "-mi" } else { "-rmi" };
+    let mut command = Command::new("unshare");
+    command.arg(flags).arg(std::env::current_exe().unwrap());
+    let output = command.args(["--exact", test, "--ignored", "--nocapture"]).output().unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[test]
+fn a_free_lock_proves_nothing_on_a_file_system_that_is_not_known_to_be_local() {
+    with_own_mounts("on_a_strange_file_system");
+}
+
+#[test]
+#[ignore = "run by a_free_lock_proves_nothing_on_a_file_system_that_is_not_known_to_be_local"]
+fn on_a_strange_file_system() {
+    let dir = tempfile::tempdir().unwrap();
+    // The one of message queues keeps files and locks, and is in nobody's list.
+    let mount = Command::new("mount").args(["-t", "mqueue", "none"]).arg(dir.path()).status();
+    assert!(mount.unwrap().success());
+    assert!(!is_local(dir.path()).unwrap());
+    let held = dir.path().join(".a.tar.7-0.partial.held");
+    fs::File::create_new(&held).unwrap();
+    let judged = leftovers(dir.path()).unwrap();
+    assert!(
+        matches!(judged[..], [ref left] if matches!(left.life, Life::Unknown(_))),
+        "{judged:?}"
+    );
+    assert!(sweep(dir.path()).unwrap().removed.is_empty());
+    assert!(held.exists());
+    let ended = Command::new("umount").arg(dir.path()).status();
+    assert!(ended.unwrap().success());
 }

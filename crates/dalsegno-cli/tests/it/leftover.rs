@@ -252,7 +252,7 @@ fn the_doctor_lists_every_leftover() {
     let failed = restore(&site, &["b", "--no-pre-backup"]);
     ok(&site, &["rollback", &failed, "--force"]);
     let unknown = "019f0000-0000-7000-8000-000000000000";
-    let held = "boot 0 pid 7 locked\n";
+    let held = "pid 7 locked\n";
     let next_backup = "The next `dalsegno backup` or `dalsegno delete` in that folder removes it.";
     let next_restore = "The next restore, rollback or discard removes it.";
     let by_hand = "Delete it when no backup is running.";
