@@ -430,7 +430,7 @@ impl TarWalk<'_, '_> {
             if let Err(error) = whole(&mut moving.stream, size, &mut bytes) {
                 return Ok(Err(Wrong { what: error.to_string(), lost: true }));
             }
-            self.digests.file(entry.clone(), bytes, *digest, self.visit.is_some());
+            self.digests.file(entry.clone(), bytes, *digest, self.visit.is_some())?;
             self.pass_on(false)?;
             return Ok(Ok(()));
         }
