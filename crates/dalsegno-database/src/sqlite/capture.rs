@@ -87,6 +87,20 @@ pub fn capture(
     }))
 }
 
+/// Whether a capture makes a private copy of the database at `location`, as large as that is, given
+/// whether the sink stores files.
+pub fn takes_private_copy(
+    location: &Location,
+    options: &CaptureOptions,
+    stores_files: bool,
+) -> Result<bool> {
+    if !options.exclude_rows_of.is_empty() {
+        return Ok(true);
+    }
+    let connection = open_reader(location.path(), options.busy_timeout)?;
+    Ok(!stores_files && journal_mode(&connection, location.path())? != "wal")
+}
+
 struct SqliteSnapshot {
     /// The live database; errors name it even when a copy is read.
     path: PathBuf,
@@ -127,7 +141,7 @@ impl SqliteSnapshot {
     ) -> Result<Contents> {
         let live = self.lend()?;
         let path = &self.path;
-        let (gather, chunks) = flow::chunks();
+        let (gather, chunks) = flow::chunks(watch.flag());
         let (live, contents) =
             beside(Source::Chunks(chunks), self.size, sink, watch, move |stop| {
                 let Reading::Whole = gather.read(&live, path)? else { return Ok(None) };
@@ -146,7 +160,8 @@ impl SqliteSnapshot {
     ) -> Result<Contents> {
         let live = self.lend()?;
         let path = &self.path;
-        let (gather, chunks) = flow::chunks();
+        let (gather, chunks) = flow::chunks(watch.flag());
+        let gather = gather.impatient();
         beside(Source::Chunks(chunks), self.size, sink, watch, move |_| {
             let read = gather.read(&live, path)?;
             // Closed here, not by whoever sees the end of the bytes: writers are waiting.
@@ -169,9 +184,13 @@ impl SqliteSnapshot {
         let mut spool = Spool::create(path, &self.spool_dir)?;
         let (tell, filled) = channel();
         let reader = SpoolReader::new(spool.reader()?, filled, None);
+        let cancelled = watch.flag();
         let (copy, contents) =
             beside(Source::Spool(reader), self.size, sink, watch, move |stop| {
-                let go_on = |bytes| !stop.load(Ordering::Relaxed) && tell.send(bytes).is_ok();
+                let go_on = |bytes| {
+                    let unwanted = cancelled.as_ref().is_some_and(|c| c.load(Ordering::Relaxed));
+                    !unwanted && !stop.load(Ordering::Relaxed) && tell.send(bytes).is_ok()
+                };
                 let read = spool.fill(&live, path, go_on)?;
                 drop(live);
                 let Reading::Whole = read else { return Ok(None) };

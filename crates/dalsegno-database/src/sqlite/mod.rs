@@ -41,7 +41,7 @@ mod tables;
 mod target;
 mod written;
 
-pub use capture::{CaptureOptions, FILE_NAME, Facts, capture};
+pub use capture::{CaptureOptions, FILE_NAME, Facts, capture, takes_private_copy};
 pub use check::{CheckOptions, CheckReport};
 pub use connection::Source;
 pub use content::content_hash;
