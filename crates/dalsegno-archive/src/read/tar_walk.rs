@@ -99,6 +99,10 @@ impl TarWalk<'_, '_> {
             return Err(ArchiveError::Cancelled.into());
         }
         let walked = walked.and_then(|()| self.pass_on(true));
+        if matches!(walked, Err(ReadError::Visit { .. })) {
+            // Nothing more is handed to a visitor that has failed.
+            return walked.map(|()| moving.report);
+        }
         for damage in std::mem::take(&mut moving.stream.damage) {
             self.find(damage)?;
         }
