@@ -15,6 +15,7 @@ mod capture;
 mod check;
 mod connection;
 mod content;
+mod cookie;
 mod deep;
 mod error;
 mod exclusion;
