@@ -12,7 +12,7 @@ use super::flow::{self, Source, SpoolReader};
 use super::header::Header;
 use super::location::Location;
 use super::pages::{Pages, Reading, live_header};
-use super::passage::{Until, beside, in_sink};
+use super::passage::{Stop, Until, beside, in_sink, watched};
 use super::spool::Spool;
 use super::{exclusion, references, tables};
 use crate::{
@@ -143,9 +143,9 @@ impl SqliteSnapshot {
         let path = &self.path;
         let (gather, chunks) = flow::chunks(watch.flag());
         let (live, contents) =
-            beside(Source::Chunks(chunks), self.size, sink, watch, move |stop| {
+            beside(Source::Chunks(chunks), (path, self.size), sink, watch, move |stop| {
                 let Reading::Whole = gather.read(&live, path)? else { return Ok(None) };
-                let contents = Contents::read(&live, path, &mut Until(stop))?;
+                let contents = Contents::read(&live, path, stop)?;
                 Ok(Some((live, contents)))
             })?;
         self.connection = Some(live);
@@ -162,15 +162,20 @@ impl SqliteSnapshot {
         let path = &self.path;
         let (gather, chunks) = flow::chunks(watch.flag());
         let gather = gather.impatient();
-        beside(Source::Chunks(chunks), self.size, sink, watch, move |_| {
+        beside(Source::Chunks(chunks), (path, self.size), sink, watch, move |_| {
             let read = gather.read(&live, path)?;
             // Closed here, not by whoever sees the end of the bytes: writers are waiting.
             drop(live);
             Ok((read == Reading::Whole).then_some(()))
         })?;
         let stored = sink.stored(FILE_NAME).map_err(in_sink)?;
-        let copy = self.connection.insert(connection::Source::Private(&stored).open()?);
-        Contents::read(copy, path, watch)
+        let copy = connection::Source::Private(&stored).open()?;
+        let (copy, contents) = watched(path, watch, move |stop| {
+            let contents = Contents::read(&copy, path, stop)?;
+            Ok((copy, contents))
+        })?;
+        self.connection = Some(copy);
+        Ok(contents)
     }
 
     /// From a locked database through a spool, which the sink reads behind the one who fills it.
@@ -186,16 +191,16 @@ impl SqliteSnapshot {
         let reader = SpoolReader::new(spool.reader()?, filled, None);
         let cancelled = watch.flag();
         let (copy, contents) =
-            beside(Source::Spool(reader), self.size, sink, watch, move |stop| {
+            beside(Source::Spool(reader), (path, self.size), sink, watch, move |stop| {
                 let go_on = |bytes| {
                     let unwanted = cancelled.as_ref().is_some_and(|c| c.load(Ordering::Relaxed));
-                    !unwanted && !stop.load(Ordering::Relaxed) && tell.send(bytes).is_ok()
+                    !unwanted && !stop.is_set() && tell.send(bytes).is_ok()
                 };
                 let read = spool.fill(&live, path, go_on)?;
                 drop(live);
                 let Reading::Whole = read else { return Ok(None) };
                 let copy = spool.into_connection(path)?;
-                let contents = Contents::read(&copy, path, &mut Until(stop))?;
+                let contents = Contents::read(&copy, path, stop)?;
                 Ok(Some((copy, contents)))
             })?;
         (self.spooled, self.connection) = (true, Some(copy));
@@ -226,8 +231,8 @@ impl SqliteSnapshot {
         let journal = self.header.map(|header| header.journal_bytes());
         let reader = SpoolReader::new(file, filled, journal);
         let (copy, contents) =
-            beside(Source::Spool(reader), self.size, sink, watch, move |stop| {
-                let contents = Contents::read(&copy, path, &mut Until(stop))?;
+            beside(Source::Spool(reader), (path, self.size), sink, watch, move |stop| {
+                let contents = Contents::read(&copy, path, stop)?;
                 Ok(Some((copy, contents)))
             })?;
         (self.spooled, self.connection) = (true, Some(copy));
@@ -287,9 +292,10 @@ struct Contents {
 }
 
 impl Contents {
-    fn read(connection: &Connection, path: &Path, watch: &mut dyn Watch) -> Result<Self> {
+    fn read(connection: &Connection, path: &Path, stop: &Stop) -> Result<Self> {
+        stop.interrupts(connection);
         Ok(Self {
-            tables: tables::count_all(connection, path, watch)?,
+            tables: tables::count_all(connection, path, &mut Until(stop))?,
             fingerprint: tables::schema_fingerprint(connection, path)?,
         })
     }
