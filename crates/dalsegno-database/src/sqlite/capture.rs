@@ -97,8 +97,11 @@ pub fn takes_private_copy(
     if !options.exclude_rows_of.is_empty() {
         return Ok(true);
     }
+    if stores_files {
+        return Ok(false);
+    }
     let connection = open_reader(location.path(), options.busy_timeout)?;
-    Ok(!stores_files && journal_mode(&connection, location.path())? != "wal")
+    Ok(journal_mode(&connection, location.path())? != "wal")
 }
 
 struct SqliteSnapshot {
