@@ -29,6 +29,7 @@ mod restore_script;
 pub mod sidecar;
 mod spool;
 mod tar;
+mod thread;
 mod write;
 
 pub use error::{ArchiveError, Damage};

@@ -7,7 +7,7 @@ mod support;
 
 use std::path::Path;
 
-use dalsegno_archive::Archive;
+use dalsegno_archive::{Archive, Check, MemberContent, ReadError};
 use dalsegno_format::Form;
 use support::*;
 
@@ -45,6 +45,45 @@ fn one_flipped_bit_anywhere_is_found() {
             assert!(!found.is_empty(), "{form:?} byte {place} of {}", good.len());
             assert!(read_all(&path).is_err(), "{form:?} byte {place} reads");
         }
+    }
+}
+
+#[test]
+fn a_visitor_that_fails_by_itself_is_not_told_of_damage_it_did_not_meet() {
+    let scratch = tempfile::tempdir().unwrap();
+    for form in Form::ALL {
+        let big = noise(6 << 20, 5);
+        let samples = [folder("files"), file("files/big", big), file("files/c", vec![1])];
+        let path = write(scratch.path(), form, &samples);
+        let stored = if form == Form::Folder { path.join("files/big") } else { path.clone() };
+        let mut bytes = std::fs::read(&stored).unwrap();
+        bytes[5 << 20] ^= 1;
+        write_bytes(&stored, &bytes);
+        let archive = Archive::open(&path).unwrap();
+        let mut calls = 0;
+        let error = quiet(|watch| {
+            archive.read(Check::Full, 2, watch, &mut |member| {
+                calls += u32::from(member.entry.path.as_bytes() >= &b"files/big"[..]);
+                match member.content {
+                    MemberContent::Stream(_) => Err("the disk is full".into()),
+                    _ => Ok(()),
+                }
+            })
+        });
+        let ReadError::Visit { source, .. } = error.unwrap_err() else { panic!("{form:?}") };
+        assert_eq!(source.to_string(), "the disk is full");
+        assert_eq!(calls, 1, "{form:?}");
+        // One that reads on meets the damage, and that is what is told.
+        let error = quiet(|watch| {
+            archive.read(Check::Full, 2, watch, &mut |member| match member.content {
+                MemberContent::Stream(data) => {
+                    Ok(std::io::copy(data, &mut std::io::sink()).map(|_| ())?)
+                }
+                _ => Ok(()),
+            })
+        });
+        let error = error.unwrap_err();
+        assert!(matches!(error, ReadError::Archive(_)), "{form:?}: {error:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dalsegno_format::ErrorKind;
 use thiserror::Error as ThisError;
@@ -107,6 +108,18 @@ pub enum DatabaseError {
         size: u64,
         /// Bytes that were taken.
         taken: u64,
+    },
+    /// The receiver of a captured file took nothing for so long that the site's lock was given back.
+    #[error(
+        "cannot capture `{}`: for {} s nothing of it could be written",
+        path.display(),
+        waited.as_secs()
+    )]
+    Stalled {
+        /// The live database.
+        path: PathBuf,
+        /// How long nothing was taken.
+        waited: Duration,
     },
     /// The SQLite library of this build lacks what reading pages needs.
     #[error("this build of SQLite has no `sqlite_dbpage`")]
@@ -217,6 +230,10 @@ impl DatabaseError {
             }
             Self::Sqlite { source, .. } if is_disk_full(source) => {
                 "Free some space on the filesystem of the database, then run this again."
+            }
+            Self::Stalled { .. } => {
+                "The site can write again; see what holds up the disk of the backups, or write to \
+                 another one."
             }
             Self::NoPageAccess => {
                 "Build with `LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_DBPAGE_VTAB` in the environment."

@@ -1,6 +1,8 @@
 use std::error::Error;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +23,9 @@ pub trait FileSink {
         data: &mut dyn Read,
     ) -> std::result::Result<[u8; 32], Box<dyn Error + Send + Sync>>;
 
-    /// Whether files are stored as they are and as fast as a disk takes them: [`FileSink::stored`]
-    /// then says where. A capture that needs a private copy does without one.
+    /// Whether files are stored as they are, on a disk of this machine: [`FileSink::stored`] then
+    /// says where. A capture that needs a private copy does without one, and holds the site's lock
+    /// for as long as the disk takes.
     fn stores_files(&self) -> bool {
         false
     }
@@ -39,6 +42,12 @@ pub trait Watch {
     fn bytes(&mut self, n: u64);
     /// Whether the work shall stop; it then ends with [`crate::DatabaseError::Cancelled`].
     fn cancelled(&self) -> bool;
+
+    /// A flag that is set as soon as [`Watch::cancelled`] says so, if there is one: for a thread
+    /// that must hear of it while the watch is with a sink that has got stuck.
+    fn flag(&self) -> Option<Arc<AtomicBool>> {
+        None
+    }
 }
 
 /// A [`Watch`] that shows nothing and never stops anything.

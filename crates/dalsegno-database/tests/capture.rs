@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -108,6 +109,62 @@ impl FileSink for Folder {
     ) -> Result<std::path::PathBuf, Box<dyn std::error::Error + Send + Sync>> {
         Ok(self.0.join(name))
     }
+}
+
+/// A file on a disk that has got stuck: it takes a little, the operator gives up, and it goes on only
+/// after the site has written.
+struct Stuck<'a> {
+    peer: &'a mut support::Peer,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl FileSink for Stuck<'_> {
+    fn file(
+        &mut self,
+        _: &str,
+        _: u64,
+        data: &mut dyn std::io::Read,
+    ) -> Result<[u8; 32], Box<dyn std::error::Error + Send + Sync>> {
+        data.read_exact(&mut [0; 1000])?;
+        assert!(self.peer.ask("PRAGMA busy_timeout = 0").starts_with("ok"));
+        let refused = self.peer.ask("UPDATE note SET text = 'new'");
+        assert_eq!(refused, "error database is locked", "the sink is what the lock waits for");
+        self.cancelled.store(true, Ordering::Relaxed);
+        self.peer.run("PRAGMA busy_timeout = 5000");
+        self.peer.run("UPDATE note SET text = 'newer'");
+        std::io::copy(data, &mut std::io::sink())?;
+        Ok([0; 32])
+    }
+
+    fn stores_files(&self) -> bool {
+        true
+    }
+}
+
+struct Flag(Arc<AtomicBool>);
+
+impl Watch for Flag {
+    fn bytes(&mut self, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn flag(&self) -> Option<Arc<AtomicBool>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+#[test]
+fn cancelling_gives_the_lock_back_while_the_disk_is_stuck() {
+    let site = Site::with(&filled("old", 9000));
+    let mut peer = site.peer();
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let mut watch = Flag(Arc::clone(&cancelled));
+    let mut snapshot =
+        sqlite::capture(&Location::new(&site.live), &site.options(), &mut Quiet).unwrap();
+    let error = snapshot.write(&mut Stuck { peer: &mut peer, cancelled }, &mut watch).unwrap_err();
+    assert!(matches!(error, DatabaseError::Cancelled), "{error}");
 }
 
 #[test]

@@ -74,6 +74,31 @@ fn a_hundred_values_against_a_rule_do_not_hide_a_broken_index() {
 }
 
 #[test]
+fn a_hundred_values_against_a_rule_do_not_hide_a_broken_index_of_the_same_table() {
+    let site = Site::with(
+        "CREATE TABLE a (x, y); CREATE INDEX i ON a (y); INSERT INTO a VALUES (1, 5);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+         INSERT INTO a SELECT NULL, 9 FROM n;",
+    );
+    redefine(
+        &site,
+        "UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON a (y) WHERE y > 6' WHERE name = 'i';",
+    );
+    make(&site.live, "INSERT INTO a VALUES (1, 4);");
+    redefine(
+        &site,
+        "UPDATE sqlite_schema SET sql = 'CREATE TABLE a (x NOT NULL, y)' WHERE name = 'a';
+         UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON a (y)' WHERE name = 'i';",
+    );
+    let (_, bytes) = site.capture();
+    let report = check(&site, &bytes, true);
+    assert!(report.problems.iter().any(|line| line.contains("index i")), "{report:?}");
+    let told: Vec<&String> = report.notes.iter().filter(|note| note.contains("a.x")).collect();
+    assert_eq!(told.len(), 100, "{report:?}");
+    assert!(told[99].ends_with("(and 200 more like it)"), "{}", told[99]);
+}
+
+#[test]
 fn an_index_whose_tokenizer_only_the_site_knows_is_noted() {
     let site = Site::with(
         "CREATE VIRTUAL TABLE f4 USING fts4(b); INSERT INTO f4 VALUES ('x');

@@ -13,7 +13,7 @@ use super::walk::Mode;
 use super::{Progress, Watch};
 use crate::codec::Decoder;
 use crate::tar::Source;
-use crate::{ArchiveError, Damage};
+use crate::{ArchiveError, Damage, thread};
 
 #[derive(Default)]
 struct Buffers {
@@ -47,7 +47,7 @@ impl Ahead {
             .map(|_| {
                 let decoder = tar.decoder()?;
                 let (tar, queue, finished) = (Arc::clone(tar), queue.clone(), finished.clone());
-                Ok(std::thread::spawn(move || work(&tar, decoder, &queue, &finished)))
+                thread::start(&tar.path.clone(), move || work(&tar, decoder, &queue, &finished))
             })
             .collect::<Result<_, ArchiveError>>()?;
         let jobs = Some(jobs);

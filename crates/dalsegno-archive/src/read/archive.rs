@@ -261,7 +261,7 @@ impl Archive {
         let manifest = &self.manifest;
         match &self.body {
             Body::Tar(tar) => {
-                let digests = Digests::new(workers);
+                let digests = Digests::new(workers, &tar.path);
                 TarWalk { tar, manifest, findings, visit, digests }.run(workers, watch)
             }
             Body::Folder(survey) => {

@@ -2,11 +2,14 @@
 //! in which they came in, each once its digest is known.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use dalsegno_format::{Entry, Sha256 as Digest};
 use sha2::{Digest as _, Sha256};
+
+use crate::{ArchiveError, thread};
 
 /// Bytes that may wait for their digests or for their turn.
 const LIMIT: usize = 8 << 20;
@@ -37,6 +40,8 @@ enum Waiting {
 
 /// The threads and the members that wait for them. Dropped, it throws away what waits.
 pub(crate) struct Digests {
+    /// The backup; errors name it.
+    path: PathBuf,
     workers: usize,
     /// `None` until there is something to hash.
     threads: Option<Threads>,
@@ -54,8 +59,9 @@ struct Threads {
 }
 
 impl Digests {
-    pub(crate) fn new(workers: usize) -> Self {
+    pub(crate) fn new(workers: usize, path: &Path) -> Self {
         Self {
+            path: path.to_owned(),
             workers: workers.max(1),
             threads: None,
             queue: VecDeque::new(),
@@ -80,16 +86,26 @@ impl Digests {
     }
 
     /// Adds a file whose bytes must have this digest.
-    pub(crate) fn file(&mut self, entry: Entry, bytes: Vec<u8>, expected: Digest, handed: bool) {
+    pub(crate) fn file(
+        &mut self,
+        entry: Entry,
+        bytes: Vec<u8>,
+        expected: Digest,
+        handed: bool,
+    ) -> Result<(), ArchiveError> {
+        let threads = match &mut self.threads {
+            Some(threads) => threads,
+            none => none.insert(Threads::start(self.workers, &self.path)?),
+        };
         self.held += bytes.len();
         let number = self.next;
         self.next += 1;
-        let threads = self.threads.get_or_insert_with(|| Threads::start(self.workers));
         if let Some(jobs) = &threads.jobs {
             // The threads live as long as the sender.
             let _ = jobs.send((number, bytes, expected));
         }
         self.queue.push_back((entry, handed, Waiting::File(number)));
+        Ok(())
     }
 
     /// Adds a member without content.
@@ -132,13 +148,13 @@ impl Digests {
 }
 
 impl Threads {
-    fn start(workers: usize) -> Self {
+    fn start(workers: usize, path: &Path) -> Result<Self, ArchiveError> {
         let (jobs, queue) = unbounded::<(u64, Vec<u8>, Digest)>();
         let (finished, done) = unbounded();
         let handles = (0..workers)
             .map(|_| {
                 let (queue, finished) = (queue.clone(), finished.clone());
-                std::thread::spawn(move || {
+                thread::start(path, move || {
                     for (number, bytes, expected) in queue {
                         let right = Digest::from(Sha256::digest(&bytes)) == expected;
                         if finished.send(Hashed { number, bytes, right }).is_err() {
@@ -147,8 +163,8 @@ impl Threads {
                     }
                 })
             })
-            .collect();
-        Self { jobs: Some(jobs), done, handles }
+            .collect::<Result<_, _>>()?;
+        Ok(Self { jobs: Some(jobs), done, handles })
     }
 }
 

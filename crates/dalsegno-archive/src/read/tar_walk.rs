@@ -99,6 +99,10 @@ impl TarWalk<'_, '_> {
             return Err(ArchiveError::Cancelled.into());
         }
         let walked = walked.and_then(|()| self.pass_on(true));
+        if matches!(walked, Err(ReadError::Visit { .. })) {
+            // Nothing more is handed to a visitor that has failed.
+            return walked.map(|()| moving.report);
+        }
         for damage in std::mem::take(&mut moving.stream.damage) {
             self.find(damage)?;
         }
@@ -430,7 +434,7 @@ impl TarWalk<'_, '_> {
             if let Err(error) = whole(&mut moving.stream, size, &mut bytes) {
                 return Ok(Err(Wrong { what: error.to_string(), lost: true }));
             }
-            self.digests.file(entry.clone(), bytes, *digest, self.visit.is_some());
+            self.digests.file(entry.clone(), bytes, *digest, self.visit.is_some())?;
             self.pass_on(false)?;
             return Ok(Ok(()));
         }

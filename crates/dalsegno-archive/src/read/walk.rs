@@ -180,11 +180,12 @@ pub(crate) fn visit_file(
     let handed =
         if small { MemberContent::Bytes(bytes) } else { MemberContent::Stream(&mut content) };
     let visited = visit(Member { entry: entry.clone(), content: handed });
-    let wrong = content.drain();
-    if wrong.is_ok() || tolerant {
+    // A visitor that met damage says so in its own words; any other failure is its own, and what
+    // it left unread proves nothing about it.
+    if content.wrong.is_none() || tolerant {
         visited.map_err(|source| ReadError::Visit { path: entry.path.clone(), source })?;
     }
-    Ok(wrong)
+    Ok(content.drain())
 }
 
 fn parts(kind: &EntryKind) -> (u64, Option<&[Extent]>) {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Sender, bounded};
 
@@ -50,10 +50,12 @@ impl Flusher {
 }
 
 impl Running {
+    /// `None` when the machine gives no descriptor or no thread: the last sync then has all to do.
     fn start(file: &File) -> Option<Self> {
         let file = file.try_clone().ok()?;
         let (ask, asked) = bounded(1);
-        let thread = std::thread::spawn(move || asked.iter().try_for_each(|()| file.sync_data()));
+        let sync = move || asked.iter().try_for_each(|()| file.sync_data());
+        let thread = Builder::new().spawn(sync).ok()?;
         Some(Self { ask: Some(ask), thread: Some(thread) })
     }
 

@@ -16,6 +16,7 @@ use super::flusher::Flusher;
 use super::pipeline::{PanicGuard, Shared, write_at};
 use crate::ArchiveError;
 use crate::folder::Folder;
+use crate::thread;
 
 /// Bytes up to which a file is handed to a worker whole. Larger ones are written as their bytes
 /// come: several threads that write to one file only wait for each other.
@@ -107,9 +108,9 @@ impl FolderSink {
                 let (queue, back) = (queue.clone(), back.clone());
                 let guard = PanicGuard(Arc::clone(&shared));
                 let root = path.to_owned();
-                std::thread::spawn(move || work(&root, &queue, &back, &guard))
+                thread::start(path, move || work(&root, &queue, &back, &guard))
             })
-            .collect();
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             path: path.to_owned(),
             folder,
@@ -232,6 +233,12 @@ impl FolderSink {
         }
         self.current = Some(current);
         Ok(())
+    }
+
+    /// The file begun last, once its data are written as they come and nothing waits.
+    pub(crate) fn written(&self) -> Option<&File> {
+        let current = self.current.as_ref().filter(|current| current.extents.is_none())?;
+        current.file.as_ref().map(|open| &open.file)
     }
 
     /// Ends the member begun last.
@@ -399,7 +406,7 @@ fn perform(root: &Path, job: Job, back: &Sender<Vec<u8>>) -> Result<(), ArchiveE
 }
 
 fn create_file(root: &Path, path: &TreePath, parent: &OwnedFd) -> Result<File, ArchiveError> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
     let fd = rustix::fs::openat(parent.as_fd(), path.name(), flags, mode)
         .map_err(|error| ArchiveError::io("create", &full_path(root, path))(error.into()))?;

@@ -16,6 +16,7 @@ use dalsegno_format::Form;
 use super::flusher::Flusher;
 use crate::ArchiveError;
 use crate::codec::{Block, Encoder, Frame, block_size};
+use crate::thread;
 
 /// Buffers of one block on its way.
 #[derive(Default)]
@@ -146,7 +147,7 @@ impl Pipeline {
                     Encoder::new(form, level).map_err(ArchiveError::io("compress", path))?;
                 let (queue, done) = (job_queue.clone(), to_writer.clone());
                 let guard = PanicGuard(Arc::clone(&shared));
-                Ok(std::thread::spawn(move || work(encoder, &queue, &done, &guard)))
+                thread::start(path, move || work(encoder, &queue, &done, &guard))
             })
             .collect::<Result<Vec<_>, ArchiveError>>()?;
         let writer = Writer {
@@ -157,7 +158,7 @@ impl Pipeline {
             max_size,
             mark: None,
         };
-        let writer = std::thread::spawn(move || writer.run(&done));
+        let writer = thread::start(path, move || writer.run(&done))?;
         Ok(Self {
             jobs: Some(jobs),
             to_writer: Some(to_writer),

@@ -1,5 +1,6 @@
 //! Where members go: the one seam between the forms.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use dalsegno_format::{Entry, Form, Timestamp, TreePath};
@@ -58,6 +59,14 @@ impl Sink {
         match self {
             Self::Tar(_) => Ok(None),
             Self::Folder(folder) => folder.stored(path).map(Some),
+        }
+    }
+
+    /// The file that takes data now, where all of them so far can be read back from it.
+    pub(crate) fn written(&self) -> Option<&File> {
+        match self {
+            Self::Tar(_) => None,
+            Self::Folder(folder) => folder.written(),
         }
     }
 

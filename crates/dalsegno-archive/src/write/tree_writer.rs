@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dalsegno_format::{
     ChecksumLine, Completion, Entry, EntryKind, Extent, Form, ListDigests, Manifest, Metadata,
@@ -17,6 +18,9 @@ use crate::order::{Order, Place};
 use crate::spool::{Spool, SpoolMark};
 use crate::tar::data_len;
 use crate::{Archive, ArchiveError};
+
+/// How often whoever gives the bytes is asked on while the digest is waited for.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A place in a tree being written, to which [`TreeWriter::rewind`] can return. Only the last one
 /// of a writer counts.
@@ -157,9 +161,12 @@ impl TreeWriter {
         stream: &mut (dyn Read + '_),
     ) -> Result<Digest, ArchiveError> {
         let announced = data_len(&entry.kind);
-        let mut hashing = Hashing::start(size, extents, announced);
+        let mut hashing = Hashing::start(size, extents, announced, &self.staged)?;
         let mut found: u64 = 0;
         loop {
+            if let Some(file) = self.sink()?.written() {
+                hashing.read_back(file).map_err(ArchiveError::io("read back", &self.staged))?;
+            }
             let mut buffer = hashing.buffer();
             // One byte more than announced is asked for, to see the end.
             let most = usize::try_from((announced - found).saturating_add(1)).unwrap_or(CHUNK);
@@ -175,11 +182,26 @@ impl TreeWriter {
                 });
             }
             if read == 0 {
-                return Ok(hashing.finish());
+                return self.digest(entry, hashing, stream);
             }
             self.sink()?.data(&buffer[..read])?;
             hashing.take(buffer, read);
         }
+    }
+
+    /// Waits for a digest.
+    fn digest(
+        &self,
+        entry: &Entry,
+        mut hashing: Hashing,
+        stream: &mut (dyn Read + '_),
+    ) -> Result<Digest, ArchiveError> {
+        while !hashing.is_done_within(LOOK) {
+            // Whoever gives the bytes is who knows that they are not wanted any more.
+            read_some(stream, &mut [])
+                .map_err(|source| ArchiveError::Content { path: entry.path.clone(), source })?;
+        }
+        hashing.finish().map_err(ArchiveError::io("read back", &self.staged))
     }
 
     fn begin(&mut self, entry: &Entry) -> Result<(), ArchiveError> {

@@ -12,7 +12,7 @@ use super::flow::{self, Source, SpoolReader};
 use super::header::Header;
 use super::location::Location;
 use super::pages::{Pages, Reading, live_header};
-use super::passage::{Until, beside, in_sink};
+use super::passage::{Stop, Until, beside, in_sink, watched};
 use super::spool::Spool;
 use super::{exclusion, references, tables};
 use crate::{
@@ -87,6 +87,23 @@ pub fn capture(
     }))
 }
 
+/// Whether a capture makes a private copy of the database at `location`, as large as that is, given
+/// whether the sink stores files.
+pub fn takes_private_copy(
+    location: &Location,
+    options: &CaptureOptions,
+    stores_files: bool,
+) -> Result<bool> {
+    if !options.exclude_rows_of.is_empty() {
+        return Ok(true);
+    }
+    if stores_files {
+        return Ok(false);
+    }
+    let connection = open_reader(location.path(), options.busy_timeout)?;
+    Ok(journal_mode(&connection, location.path())? != "wal")
+}
+
 struct SqliteSnapshot {
     /// The live database; errors name it even when a copy is read.
     path: PathBuf,
@@ -127,11 +144,11 @@ impl SqliteSnapshot {
     ) -> Result<Contents> {
         let live = self.lend()?;
         let path = &self.path;
-        let (gather, chunks) = flow::chunks();
+        let (gather, chunks) = flow::chunks(watch.flag());
         let (live, contents) =
-            beside(Source::Chunks(chunks), self.size, sink, watch, move |stop| {
+            beside(Source::Chunks(chunks), (path, self.size), sink, watch, move |stop| {
                 let Reading::Whole = gather.read(&live, path)? else { return Ok(None) };
-                let contents = Contents::read(&live, path, &mut Until(stop))?;
+                let contents = Contents::read(&live, path, stop)?;
                 Ok(Some((live, contents)))
             })?;
         self.connection = Some(live);
@@ -146,16 +163,22 @@ impl SqliteSnapshot {
     ) -> Result<Contents> {
         let live = self.lend()?;
         let path = &self.path;
-        let (gather, chunks) = flow::chunks();
-        beside(Source::Chunks(chunks), self.size, sink, watch, move |_| {
+        let (gather, chunks) = flow::chunks(watch.flag());
+        let gather = gather.impatient();
+        beside(Source::Chunks(chunks), (path, self.size), sink, watch, move |_| {
             let read = gather.read(&live, path)?;
             // Closed here, not by whoever sees the end of the bytes: writers are waiting.
             drop(live);
             Ok((read == Reading::Whole).then_some(()))
         })?;
         let stored = sink.stored(FILE_NAME).map_err(in_sink)?;
-        let copy = self.connection.insert(connection::Source::Private(&stored).open()?);
-        Contents::read(copy, path, watch)
+        let copy = connection::Source::Private(&stored).open()?;
+        let (copy, contents) = watched(path, watch, move |stop| {
+            let contents = Contents::read(&copy, path, stop)?;
+            Ok((copy, contents))
+        })?;
+        self.connection = Some(copy);
+        Ok(contents)
     }
 
     /// From a locked database through a spool, which the sink reads behind the one who fills it.
@@ -169,14 +192,18 @@ impl SqliteSnapshot {
         let mut spool = Spool::create(path, &self.spool_dir)?;
         let (tell, filled) = channel();
         let reader = SpoolReader::new(spool.reader()?, filled, None);
+        let cancelled = watch.flag();
         let (copy, contents) =
-            beside(Source::Spool(reader), self.size, sink, watch, move |stop| {
-                let go_on = |bytes| !stop.load(Ordering::Relaxed) && tell.send(bytes).is_ok();
+            beside(Source::Spool(reader), (path, self.size), sink, watch, move |stop| {
+                let go_on = |bytes| {
+                    let unwanted = cancelled.as_ref().is_some_and(|c| c.load(Ordering::Relaxed));
+                    !unwanted && !stop.is_set() && tell.send(bytes).is_ok()
+                };
                 let read = spool.fill(&live, path, go_on)?;
                 drop(live);
                 let Reading::Whole = read else { return Ok(None) };
                 let copy = spool.into_connection(path)?;
-                let contents = Contents::read(&copy, path, &mut Until(stop))?;
+                let contents = Contents::read(&copy, path, stop)?;
                 Ok(Some((copy, contents)))
             })?;
         (self.spooled, self.connection) = (true, Some(copy));
@@ -207,8 +234,8 @@ impl SqliteSnapshot {
         let journal = self.header.map(|header| header.journal_bytes());
         let reader = SpoolReader::new(file, filled, journal);
         let (copy, contents) =
-            beside(Source::Spool(reader), self.size, sink, watch, move |stop| {
-                let contents = Contents::read(&copy, path, &mut Until(stop))?;
+            beside(Source::Spool(reader), (path, self.size), sink, watch, move |stop| {
+                let contents = Contents::read(&copy, path, stop)?;
                 Ok(Some((copy, contents)))
             })?;
         (self.spooled, self.connection) = (true, Some(copy));
@@ -268,9 +295,10 @@ struct Contents {
 }
 
 impl Contents {
-    fn read(connection: &Connection, path: &Path, watch: &mut dyn Watch) -> Result<Self> {
+    fn read(connection: &Connection, path: &Path, stop: &Stop) -> Result<Self> {
+        stop.interrupts(connection);
         Ok(Self {
-            tables: tables::count_all(connection, path, watch)?,
+            tables: tables::count_all(connection, path, &mut Until(stop))?,
             fingerprint: tables::schema_fingerprint(connection, path)?,
         })
     }

@@ -4,14 +4,16 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use super::header::{self, Header, JOURNAL};
 use super::pages::{Pages, Reading};
-use crate::{Result, Watch};
+use crate::{DatabaseError, Result, Watch};
 
 /// Bytes handed over at once: few enough to stay in the processor's cache on their way.
 const CHUNK: usize = 256 << 10;
@@ -21,6 +23,10 @@ const CHUNKS: usize = 4;
 
 /// How often the watch is asked while nothing comes.
 pub(super) const LOOK: Duration = Duration::from_millis(50);
+
+/// How long the site's writers are held up by a sink that takes nothing. They themselves wait for
+/// five seconds unless told otherwise, and a busy disk may well take one.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the bytes of a flow come from.
 pub(super) enum Source {
@@ -99,54 +105,102 @@ pub(super) struct Gather {
     full: SyncSender<Vec<u8>>,
     empty: Receiver<Vec<u8>>,
     chunk: Vec<u8>,
+    cancelled: Option<Arc<AtomicBool>>,
+    /// How long to wait for a chunk to be taken; for ever where nobody waits for the reader.
+    patience: Option<Duration>,
 }
 
-/// A way for chunks from one thread to another; memory does not grow.
-pub(super) fn chunks() -> (Gather, Chunks) {
+/// A way for chunks from one thread to another; memory does not grow. `cancelled` ends it for the
+/// reading thread, whatever the other one is doing.
+pub(super) fn chunks(cancelled: Option<Arc<AtomicBool>>) -> (Gather, Chunks) {
     let (full, taken) = sync_channel(CHUNKS);
     let (give_back, empty) = channel();
     for _ in 1..CHUNKS {
         // The receiver is held right here.
         let _ = give_back.send(Vec::new());
     }
-    let gather = Gather { full, empty, chunk: Vec::with_capacity(CHUNK) };
+    let chunk = Vec::with_capacity(CHUNK);
+    let gather = Gather { full, empty, chunk, cancelled, patience: None };
     (gather, Chunks { full: taken, empty: give_back, chunk: Vec::new(), at: 0 })
 }
 
+/// Whether a chunk was taken.
+enum Taken {
+    Yes,
+    /// Nobody wants any more.
+    Unwanted,
+    /// Nobody took one for too long.
+    Stalled,
+}
+
 impl Gather {
+    /// The same for a reader of a locked database: it does not wait for ever.
+    pub(super) fn impatient(self) -> Self {
+        Self { patience: Some(PATIENCE), ..self }
+    }
+
     /// Reads all pages that the transaction of `connection` sees.
     pub(super) fn read(mut self, connection: &Connection, path: &Path) -> Result<Reading> {
         let pages = Pages::open(connection, path)?;
         let count = pages.count();
-        let mut wanted = true;
+        let mut taken = Taken::Yes;
         pages.each(|number, page| {
-            wanted = if number == 1 && Header::of(page).is_some() {
+            taken = if number == 1 && Header::of(page).is_some() {
                 let mut first = page.to_vec();
                 header::set_pages(&mut first, count);
                 self.push(&first)
             } else {
                 self.push(page)
             };
-            wanted
+            matches!(taken, Taken::Yes)
         })?;
-        let whole = wanted && (self.chunk.is_empty() || self.send());
-        Ok(if whole { Reading::Whole } else { Reading::Stopped })
+        if matches!(taken, Taken::Yes) && !self.chunk.is_empty() {
+            taken = self.send();
+        }
+        match taken {
+            Taken::Yes => Ok(Reading::Whole),
+            Taken::Unwanted => Ok(Reading::Stopped),
+            Taken::Stalled => {
+                let waited = self.patience.unwrap_or_default();
+                Err(DatabaseError::Stalled { path: path.to_owned(), waited })
+            }
+        }
     }
 
-    /// Adds a page; `false` when nobody takes any more.
-    fn push(&mut self, page: &[u8]) -> bool {
-        if !self.chunk.is_empty() && self.chunk.len() + page.len() > CHUNK && !self.send() {
-            return false;
+    /// Adds a page.
+    fn push(&mut self, page: &[u8]) -> Taken {
+        if !self.chunk.is_empty()
+            && self.chunk.len() + page.len() > CHUNK
+            && let not_taken @ (Taken::Unwanted | Taken::Stalled) = self.send()
+        {
+            return not_taken;
         }
         self.chunk.extend_from_slice(page);
-        true
+        Taken::Yes
     }
 
-    fn send(&mut self) -> bool {
-        let Ok(mut empty) = self.empty.recv() else { return false };
+    fn send(&mut self) -> Taken {
+        let start = Instant::now();
+        // As many chunks as there are fit into the way: only for an empty one is there a wait.
+        let mut empty = loop {
+            if self.cancelled.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+                return Taken::Unwanted;
+            }
+            match self.empty.recv_timeout(LOOK) {
+                Ok(empty) => break empty,
+                Err(RecvTimeoutError::Disconnected) => return Taken::Unwanted,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.patience.is_some_and(|patience| start.elapsed() >= patience) {
+                return Taken::Stalled;
+            }
+        };
         empty.clear();
         empty.reserve(CHUNK);
-        self.full.send(std::mem::replace(&mut self.chunk, empty)).is_ok()
+        match self.full.send(std::mem::replace(&mut self.chunk, empty)) {
+            Ok(()) => Taken::Yes,
+            Err(_) => Taken::Unwanted,
+        }
     }
 }
 
@@ -216,5 +270,24 @@ impl SpoolReader {
                 *found = byte;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locked_database_does_not_wait_for_ever_for_a_sink_that_takes_nothing() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(3000000))")
+            .unwrap();
+        let (gather, _untaken) = chunks(None);
+        let waited = Duration::from_millis(100);
+        let gather = Gather { patience: Some(waited), ..gather };
+        let error = gather.read(&connection, Path::new("db")).unwrap_err();
+        assert!(matches!(error, DatabaseError::Stalled { .. }), "{error}");
+        assert!(chunks(None).0.impatient().patience.is_some());
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, MAIN_DB, params};
 
 use super::connection::{Patience, be_patient, journal_mode, open_live, set_cache};
+use super::cookie::next_cookie;
 use super::error::{failed, locked};
 use super::header::{self, Header};
 use super::pages::live_header;
@@ -30,7 +31,7 @@ pub(super) struct InPlace<'s> {
     pub(super) keep: Option<(PathBuf, PathBuf)>,
     /// What the live database must still hold.
     pub(super) expect: Option<&'s str>,
-    /// See [`next_cookie`].
+    /// Goes into the schema cookie, see [`next_cookie`].
     pub(super) restore_id: &'s str,
     pub(super) busy_timeout: Duration,
 }
@@ -206,18 +207,6 @@ impl InPlace<'_> {
         let header = live_header(&connection, self.live)?;
         Ok(header.is_some_and(|header| header.schema_cookie() == cookie))
     }
-}
-
-/// The schema cookie after a switch.
-///
-/// Every connection compares it with the one it read its schema under: equal ones would let it
-/// read one table's rows under another's name, so it goes past both. The distance depends on the
-/// restore and is far beyond what schema changes of a site add up to, so that after a crash the
-/// cookie tells whether the switch took place.
-pub(super) fn next_cookie(old: &Header, new: &Header, restore_id: &str) -> u32 {
-    let mark = xxhash_rust::xxh3::xxh3_64(restore_id.as_bytes()) & 0xffff;
-    let distance = 0x1_0000 + u32::try_from(mark).unwrap_or_default();
-    old.schema_cookie().max(new.schema_cookie()).wrapping_add(distance)
 }
 
 /// Best effort: a reader may still need the log, and the next checkpoint comes anyway.

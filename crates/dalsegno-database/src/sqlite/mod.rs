@@ -15,6 +15,7 @@ mod capture;
 mod check;
 mod connection;
 mod content;
+mod cookie;
 mod deep;
 mod error;
 mod exclusion;
@@ -41,7 +42,7 @@ mod tables;
 mod target;
 mod written;
 
-pub use capture::{CaptureOptions, FILE_NAME, Facts, capture};
+pub use capture::{CaptureOptions, FILE_NAME, Facts, capture, takes_private_copy};
 pub use check::{CheckOptions, CheckReport};
 pub use connection::Source;
 pub use content::content_hash;

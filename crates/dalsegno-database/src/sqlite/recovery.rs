@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::connection::open_live;
-use super::in_place::next_cookie;
+use super::cookie;
 use super::offline::{self, fingerprint};
 use super::pages::live_header;
 use super::plan::difference;
@@ -72,9 +72,7 @@ impl Target {
         let (Some(old), Ok(new)) = (old, Image::read(&self.staged())) else { return Ok(false) };
         let connection = open_live(self.live(), timeout)?;
         let Some(now) = live_header(&connection, self.live())? else { return Ok(false) };
-        let planned = next_cookie(&old.header, &new.header, self.restore_id());
-        // The site may have gone on and changed its schema, by far fewer steps than the distance.
-        Ok(now.schema_cookie().wrapping_sub(planned) < 0x8000)
+        Ok(cookie::took_place(&now, &old.header, &new.header, self.restore_id()))
     }
 
     fn method(&self, old: Result<Image>, timeout: Duration) -> Result<SwitchMethod> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::connection::open_live;
-use super::in_place::{InPlace, next_cookie};
+use super::cookie;
+use super::in_place::InPlace;
 use super::offline::{self, Replacement, fingerprint};
 use super::pages::live_header;
 use super::plan::plan_for;
@@ -182,8 +183,8 @@ fn took_place(target: &Target, old: &Image, options: RollbackOptions) -> Result<
     let Ok(present) = Image::read(&target.present()) else { return Ok(false) };
     let connection = open_live(target.live(), options.busy_timeout)?;
     let Some(now) = live_header(&connection, target.live())? else { return Ok(false) };
-    let planned = next_cookie(&present.header, &old.header, &undo_id(target.restore_id()));
-    Ok(now.schema_cookie().wrapping_sub(planned) < 0x8000)
+    let undo = undo_id(target.restore_id());
+    Ok(cookie::took_place(&now, &present.header, &old.header, &undo))
 }
 
 /// The id under which a rollback writes.

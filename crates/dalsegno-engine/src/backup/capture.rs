@@ -12,11 +12,12 @@ use dalsegno_format::{
 use serde_json::json;
 
 use super::output::Output;
+use super::private_copy::PrivateCopies;
 use super::references::ReferenceCheck;
 use super::request::{Scope, ScopedMedia};
 use super::{database, fixtures, media};
 use crate::run::rfc3339;
-use crate::space::{free_space, require};
+use crate::space::free_space;
 use crate::{EngineError, Run, Site, compatibility, workers};
 
 /// Problems and warnings that a manifest lists; of further problems it holds the number.
@@ -44,6 +45,7 @@ pub(super) struct Capturing<'a> {
     pub(super) output: &'a Output,
     pub(super) run: Run<'a>,
     pub(super) sizes: Sizes,
+    pub(super) copies: PrivateCopies,
     pub(super) writer: TreeWriter,
     pub(super) gathered: Gathered,
 }
@@ -56,9 +58,10 @@ pub(super) fn capture(
 ) -> Result<Written, EngineError> {
     let (estimate, sizes) = estimate(scope, run)?;
     let compressed = matches!(scope.form, Form::TarGz | Form::TarZst);
-    require(output.folder(), if compressed { 1 << 20 } else { estimate })?;
+    let copies = PrivateCopies::plan(site, scope, output.folder());
+    copies.require_space(output.folder(), if compressed { 1 << 20 } else { estimate })?;
     let metadata = metadata(site, scope, output);
-    captured(site, scope, output, run, sizes, &metadata).map_err(|error| match error {
+    captured(site, scope, output, run, (sizes, copies), &metadata).map_err(|error| match error {
         EngineError::Archive(ArchiveError::NoSpace { .. }) => EngineError::NoSpace {
             folder: output.folder().to_owned(),
             needed: ByteSize(estimate),
@@ -74,7 +77,7 @@ fn captured(
     scope: &Scope,
     output: &Output,
     run: Run<'_>,
-    sizes: Sizes,
+    (sizes, copies): (Sizes, PrivateCopies),
     metadata: &Metadata,
 ) -> Result<Written, EngineError> {
     let options = WriteOptions {
@@ -90,7 +93,7 @@ fn captured(
     let mut writer = TreeWriter::create(output.staged(), options)?;
     writer.add_metadata(metadata)?;
     let gathered = Gathered::default();
-    let mut work = Capturing { site, scope, output, run, sizes, writer, gathered };
+    let mut work = Capturing { site, scope, output, run, sizes, copies, writer, gathered };
     for missing in &scope.missing {
         work.problem(format!("storage {}", missing.name), missing.reason.clone());
     }

@@ -4,16 +4,19 @@ use std::error::Error;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use dalsegno_archive::{ArchiveError, Content};
 use dalsegno_database::{Captured, DatabaseError, FileSink, Watch, sqlite};
 use dalsegno_format::{
-    DatabaseCompletion, Entry, EntryKind, ErrorKind, Form, Sha256, TableRows, TreePath, tree,
+    DatabaseCompletion, Entry, EntryKind, ErrorKind, Sha256, TableRows, TreePath, tree,
 };
 use serde_json::Value;
 
 use super::capture::{Capturing, begun, own_entry};
+use super::private_copy;
 use super::references::ReferenceCheck;
 use super::request::ScopedDatabase;
 use crate::{EngineError, Run};
@@ -31,6 +34,10 @@ impl Watch for RunWatch<'_> {
 
     fn cancelled(&self) -> bool {
         self.0.cancel.requested()
+    }
+
+    fn flag(&self) -> Option<Arc<AtomicBool>> {
+        Some(self.0.cancel.flag())
     }
 }
 
@@ -58,18 +65,17 @@ fn capture_one(
     let alias = &database.live.alias;
     let failed = || EngineError::database(alias);
     let run = work.run;
-    let options = sqlite::CaptureOptions {
-        busy_timeout: BUSY_TIMEOUT,
-        spool_dir: work.output.folder().to_owned(),
-        exclude_rows_of: database.exclude_rows_of.clone(),
-    };
+    let spools = work.copies.folder(alias, work.output.folder());
+    let options = private_copy::options(database, spools, BUSY_TIMEOUT);
     let size = database.live.path.metadata().map_or(0, |m| m.len());
     run.progress.stage(&format!("backing up database {alias}"), Some(size));
     let location = sqlite::Location::new(&database.live.path);
     let mut watch = RunWatch(run);
-    let mut snapshot = sqlite::capture(&location, &options, &mut watch).map_err(failed())?;
     let folder = tree::database(alias);
+    // From the capture on the site may be waiting for its lock: nothing is written meanwhile but
+    // the database itself.
     work.own_folder(&folder)?;
+    let mut snapshot = sqlite::capture(&location, &options, &mut watch).map_err(failed())?;
     let mut sink = MemberSink { work, database, folder: &folder };
     let captured = match snapshot.write(&mut sink, &mut watch) {
         Err(DatabaseError::Sink { source, .. }) if source.is::<EngineError>() => {
@@ -149,7 +155,7 @@ impl FileSink for MemberSink<'_, '_> {
     }
 
     fn stores_files(&self) -> bool {
-        self.work.scope.form == Form::Folder
+        self.work.copies.direct
     }
 
     fn stored(&mut self, name: &str) -> Result<PathBuf, Box<dyn Error + Send + Sync>> {

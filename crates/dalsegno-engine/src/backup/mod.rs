@@ -9,6 +9,7 @@ mod database;
 mod fixtures;
 mod media;
 mod output;
+mod private_copy;
 mod references;
 mod request;
 mod unfinished;

@@ -1,4 +1,4 @@
-//! A disk that is full in the middle of a restore.
+//! A disk that is full in the middle of a restore, or before a backup.
 
 use std::fs;
 
@@ -91,5 +91,31 @@ fn a_disk_that_fills_up_during_a_restore_leaves_the_old_rows() {
         fs::copy(&seed, &live).expect("it can be copied");
         ok(&site, &["restore", "b", "--force", "--no-pre-backup"]);
         assert_eq!(site.ask(&live, "SELECT count(*) FROM new"), "6000");
+    }
+}
+
+/// Rows that compress to nearly nothing.
+fn airy(rows: u32) -> String {
+    filled("a", rows).replace("randomblob", "zeroblob")
+}
+
+#[test]
+fn a_backup_without_room_for_its_private_copy_is_refused_before_it_takes_the_lock() {
+    for (mode, code) in [("delete", 13), ("wal", 0)] {
+        let site = Site::empty();
+        let folder = site.path("small");
+        fs::create_dir(&folder).expect("it is new");
+        describe(&site, LIVE);
+        make(&site.path(LIVE), &format!("PRAGMA journal_mode = {mode}; {}", airy(8000)));
+        let script = "mount -t tmpfs -o size=6m none \"$1\" || exit 99; shift; exec \"$@\"";
+        let output = with_own_mounts()
+            .args(["sh", "-c", script, "sh", text(&folder), BINARY])
+            .args(["-q", "backup", "--form", "tar.gz", "--output-dir", text(&folder)])
+            .current_dir(site.root())
+            .output()
+            .expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{mode}: {said}");
+        assert_eq!(said.contains("not enough space"), code == 13, "{mode}: {said}");
     }
 }
