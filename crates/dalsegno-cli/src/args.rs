@@ -107,7 +107,7 @@ pub(crate) struct BackupArgs {
     /// Do not compress: write a plain tar
     #[arg(long)]
     pub(crate) no_compress: bool,
-    /// Compression level [default: 6 for tar.gz, 3 for tar.zst]
+    /// Compression level [default: 6 for tar.gz, 2 for tar.zst]
     #[arg(long, value_name = "1-9", value_parser = clap::value_parser!(u32).range(1..=9))]
     pub(crate) compression_level: Option<u32>,
     /// Leave media out

@@ -314,7 +314,7 @@ fn a_folder_that_may_not_be_written_is_refused() {
     backup(&site, "b", &[]);
     damage(&site);
     let damaged = site.state();
-    fs::create_dir(site.path("backups_data")).expect("it is new");
+    fs::create_dir_all(site.path("backups_data")).expect("it can be made");
     fs::set_permissions(site.root(), fs::Permissions::from_mode(0o555)).expect("modes can be set");
     let answer = site.call(BINARY, &["-q", "restore", "b", "--force"]).unprivileged().run();
     fs::set_permissions(site.root(), fs::Permissions::from_mode(0o755)).expect("modes can be set");

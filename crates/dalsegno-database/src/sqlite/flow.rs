@@ -86,7 +86,11 @@ impl Read for Flow<'_> {
                     return Ok(n);
                 }
                 Given::NothingYet => {}
-                Given::Ended => return Err(io::Error::other("the database cannot be read")),
+                Given::Ended => {
+                    // The thread may have heard of a cancellation first.
+                    self.cancelled = self.watch.cancelled();
+                    return Err(io::Error::other("the database cannot be read"));
+                }
             }
         }
     }

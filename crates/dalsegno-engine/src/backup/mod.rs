@@ -57,6 +57,8 @@ pub fn backup(
     request: &BackupRequest,
     run: Run<'_>,
 ) -> Result<BackupReport, EngineError> {
+    // What can be refused without a look at the data leaves nothing behind, the lock's file neither.
+    request::scope(site, request)?;
     let (_lock, recovered) = settle(site, run)?;
     let report = backup_under_lock(site, request, run)?;
     Ok(BackupReport { recovered, ..report })
