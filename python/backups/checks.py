@@ -1,4 +1,8 @@
-"""System checks. What settings there are, and which values they take, is asked of the engine."""
+"""System checks. What settings there are, and which values they take, is asked of the engine.
+
+An error keeps ``migrate`` and ``runserver`` from starting, so only what is wrong with the project is
+one. A program that is missing, of another version or out of order is a warning.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from dalsegno.client import Client
 from dalsegno.errors import BackupError, BinaryNotFoundError, UsageError
 
 COMMANDS = ("backup", "restore")
+#: Seconds that the program may take to answer. It holds up every command that checks first.
+PATIENCE = 10.0
 
 
 @checks.register("backups")
@@ -22,14 +28,24 @@ def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[che
     if not _concerns_us(app_configs):
         return []
     try:
-        report = Client(descriptor=project.settings_descriptor()).run("describe")
-    except UsageError as error:
-        return [checks.Error(error.message, hint=error.hint, id="backups.E002")]
+        report = Client(descriptor=project.settings_descriptor()).run("describe", seconds=PATIENCE)
+        return [_unknown(setting) for setting in report["settings"]["unknown"]]
     except BinaryNotFoundError as error:
-        return [checks.Error(error.message, hint=error.hint, id="backups.E003")]
+        return [checks.Warning(error.message, hint=error.hint, id="backups.W003")]
     except BackupError as error:
-        return [checks.Error(f"the settings cannot be checked: {error.message}", hint=error.hint, id="backups.E004")]
-    return [_unknown(setting) for setting in report["settings"]["unknown"]]
+        if isinstance(error, UsageError) and error.message.startswith("BACKUP_"):
+            return [checks.Error(error.message, hint=error.hint, id="backups.E002")]
+        return [_unchecked(error.message, error.hint)]
+    except (KeyError, TypeError) as error:
+        return [_unchecked(f"the program's answer is not understood ({error!r})", None)]
+
+
+def _unchecked(why: str, hint: str | None) -> checks.CheckMessage:
+    return checks.Warning(
+        f"the settings cannot be checked: {why}",
+        hint=hint or "Install the program and this package in the same version; `dalsegno --version` tells the one.",
+        id="backups.W004",
+    )
 
 
 def _unknown(setting: dict[str, Any]) -> checks.CheckMessage:

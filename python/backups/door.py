@@ -8,14 +8,15 @@ import os
 import sys
 import traceback
 from contextlib import nullcontext
-from typing import Any, Dict, Sequence
+from typing import Any, Callable, Dict, Sequence
 
 from django.core.management.base import BaseCommand, CommandError
 
 from backups import project, transactions
 from dalsegno.client import Client
-from dalsegno.errors import BackupError
+from dalsegno.errors import BackupError, CancelledError
 from dalsegno.options import FLAG, LIST, Option, arguments
+from dalsegno.printable import one_line
 
 Json = Dict[str, Any]
 
@@ -56,6 +57,13 @@ class Door(BaseCommand):
             # With --traceback Django lets it through; the exit code is what scripts go by.
             traceback.print_exc()
             sys.exit(error.returncode)
+        except OSError as error:
+            # Nobody reads standard error any more, and Django wanted to say what failed.
+            if not isinstance(error.__context__, CommandError):
+                raise
+            sys.exit(error.__context__.returncode)
+        finally:
+            _give_up_unread()
 
     def ask_engine(self, options: Json, words: Sequence[str] = ()) -> Json:
         """Runs the verb with these options, then ``words``; returns its report."""
@@ -70,6 +78,12 @@ class Door(BaseCommand):
         except BackupError as error:
             voice.fail(error)
             raise CommandError(str(error), returncode=error.exit_code) from error
+        except KeyboardInterrupt:
+            voice.fail(CancelledError("cancelled"))
+            raise
+        except Exception as error:
+            voice.fail(BackupError(f"{type(error).__name__}: {error}"))
+            raise
 
 
 class Voice:
@@ -95,17 +109,21 @@ class Voice:
         if self._json:
             # Texts are for people; a warning is nothing else.
             shown = {key: line[key] for key in line if key != "text" or line["event"] == "warning"}
-            self._stdout.write(json.dumps(shown, ensure_ascii=False, separators=(",", ":")))
-            self._stdout.flush()
+            text = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+            _say(self._stdout, text, escaped=lambda: json.dumps(shown, separators=(",", ":")))
         elif line["event"] == "report":
+            if self._verbosity == 0:
+                # This changed the site; who is not silent has heard it as a warning.
+                for told in line.get("recovered", ()):
+                    self._warn(one_line(told))
             # A dry run's plan is what was asked for.
             if self._verbosity > 0 or self._dry_run:
                 self._report(line)
         elif self._verbosity > 0 and not self.terminal:
             if line["event"] == "stage":
-                self._stderr.write(line["text"], _plain)
+                _say(self._stderr, line["text"], _plain)
             elif line["event"] == "warning":
-                self._stderr.write(f"warning: {line['text']}", self._style.WARNING)
+                self._warn(line["text"])
 
     def fail(self, error: BackupError) -> None:
         """In JSON the last line is a report or an error, though the engine was not asked."""
@@ -124,16 +142,61 @@ class Voice:
         """Whether somebody at a terminal says ``yes``; None where there is none."""
         if self._json or sys.stdin is None or not sys.stdin.isatty():
             return None
-        self._stderr.write(f"{question}\nType `yes` to go on [no]: ", _plain, ending="")
-        self._stderr.flush()
-        return sys.stdin.readline().strip() == "yes"
+        if not _say(self._stderr, f"{question}\nType `yes` to go on [no]: ", _plain, ending=""):
+            return None
+        try:
+            return sys.stdin.readline().strip() == "yes"
+        except (OSError, UnicodeError):
+            return False
+
+    def _warn(self, text: str) -> None:
+        _say(self._stderr, f"warning: {text}", self._style.WARNING)
 
     def _report(self, line: Json) -> None:
         complete = line.get("outcome", "complete") == "complete" and line.get("complete", True)
         first, rest = line["text"].split("\n", 1)
-        self._stdout.write(first, self._style.SUCCESS if complete else self._style.WARNING)
+        _say(self._stdout, first, self._style.SUCCESS if complete else self._style.WARNING)
         if rest:
-            self._stdout.write(rest, ending="")
+            _say(self._stdout, rest, _plain, ending="")
+
+
+def _say(
+    stream: Any,
+    text: str,
+    style: Callable[[str], str] | None = None,
+    ending: str | None = None,
+    escaped: Callable[[], str] | None = None,
+) -> bool:
+    """Whether it could be written. What cannot be never ends the work: a restore goes on, and its
+    exit code tells what became of it. A stream that lacks a letter gets it escaped."""
+    try:
+        try:
+            stream.write(text, style, ending)
+        except UnicodeError:
+            encoding = getattr(stream, "encoding", None) or "ascii"
+            told = escaped() if escaped else text.encode(encoding, "backslashreplace").decode(encoding)
+            stream.write(told, style, ending)
+        stream.flush()
+    except (OSError, ValueError):
+        # Nobody reads it, its disk is full, it is closed.
+        return False
+    return True
+
+
+def _give_up_unread() -> None:
+    """What the standard streams still hold and nobody takes is dropped. At its end Python would try
+    once more, and replace the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            try:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
+            except (OSError, ValueError):
+                continue
 
 
 def _plain(text: str) -> str:

@@ -6,17 +6,19 @@ import os
 import sys
 
 from dalsegno import describe
+from dalsegno.secret import Secret
 
 
-def descriptor() -> bytes:
+def descriptor() -> Secret:
     """The descriptor of the project as this process has it set up: its settings, whatever changed
-    them, and its databases. Holds passwords: for a pipe, not for a file."""
-    return describe.encoded(describe.descriptor(folder()))
+    them, and its databases. Holds passwords: for a pipe, not for a file, and not for
+    an error's frames."""
+    return Secret(describe.encoded(describe.descriptor(folder())))
 
 
-def settings_descriptor() -> bytes:
+def settings_descriptor() -> Secret:
     """A descriptor that the settings suffice for: no database is asked."""
-    return describe.encoded(describe.settings_descriptor(folder()))
+    return Secret(describe.encoded(describe.settings_descriptor(folder())))
 
 
 def folder() -> str:

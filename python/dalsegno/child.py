@@ -3,7 +3,8 @@
 The child leads a session of its own, so that a Ctrl-C reaches it once, from here. Its standard
 input is a pipe that nothing but an answer is ever written to: when this process ends, however it
 ends, the pipe does too, and the child cancels what it does. The descriptor of the project goes
-through another pipe, never through arguments, environment or files.
+through another pipe, never through arguments, environment or files; before it goes its length, in
+four bytes, big-endian.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 import subprocess
 import threading
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import IO, Any, Callable, Dict, Sequence
 
 from dalsegno.errors import BackupError
+from dalsegno.secret import Secret
 
 Json = Dict[str, Any]
 #: Is given each line of JSON.
@@ -27,8 +31,6 @@ Ask = Callable[[str], "bool | None"]
 
 #: How much of the child's standard error is kept, in bytes: its end.
 KEPT = 64 * 1024
-#: Seconds that a child may take to leave things tidy when this process wants no more of it.
-PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -41,20 +43,25 @@ class Ended:
     last: Json | None
     #: What it wrote to standard error, where that was kept.
     stderr: str
+    #: Whether it was killed, since it took longer than it was given.
+    late: bool = False
 
 
 def run(
     command: Sequence[str],
     *,
-    descriptor: bytes | None = None,
+    descriptor: Secret | None = None,
     hear: Hear,
     ask: Ask,
     terminal: bool = False,
+    seconds: float | None = None,
 ) -> Ended:
     """Runs the program to its end. With ``terminal`` it has our standard error, and draws on it.
 
     SIGINT, SIGTERM and SIGHUP are passed on while it works, unless this process has handlers of
-    its own for them; then, as after any other exception, the child is told to stop and waited for.
+    its own for them; then, as after any other exception, the child is told to stop and waited for,
+    for as long as it takes to undo what it did. ``seconds`` is for what changes nothing: a child
+    that takes longer is killed.
     """
     words = [*command]
     pipe = None
@@ -85,7 +92,9 @@ def run(
             signals.go_to(process)
             if pipe is not None and descriptor is not None:
                 _in_thread(lambda: _hand_over(pipe[1], descriptor))
-            return _converse(process, signals, hear, ask)
+            with _Deadline(process, seconds) as deadline:
+                ended = _converse(process, signals, hear, ask)
+            return replace(ended, late=deadline.passed and ended.exit_code < 0)
         finally:
             _leave_nobody_behind(process)
 
@@ -142,7 +151,8 @@ def _answer(process: subprocess.Popen[bytes], signals: _Signals, ask: Ask, quest
 
 
 def _leave_nobody_behind(process: subprocess.Popen[bytes]) -> None:
-    """Ends the child if it runs, and closes what was open to it. It must not wait for us."""
+    """Ends the child if it runs, and closes what was open to it. It must not wait for us, but we
+    wait for it without limit: a restore that is killed while it undoes leaves a site in halves."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     for stream in (process.stdin, process.stdout):
@@ -151,18 +161,15 @@ def _leave_nobody_behind(process: subprocess.Popen[bytes]) -> None:
                 stream.close()
         except OSError:
             continue
-    try:
-        process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    process.wait()
 
 
-def _hand_over(pipe: int, descriptor: bytes) -> None:
+def _hand_over(pipe: int, descriptor: Secret) -> None:
     try:
-        view = memoryview(descriptor)
-        while view:
-            view = view[os.write(pipe, view) :]
+        # Nobody waits for the end of the pipe: what another thread forks may hold it open.
+        for view in (memoryview(struct.pack(">I", len(descriptor.reveal()))), memoryview(descriptor.reveal())):
+            while view:
+                view = view[os.write(pipe, view) :]
     except BrokenPipeError:
         # It ended without reading it; its exit code says why.
         pass
@@ -183,6 +190,34 @@ def _in_thread(work: Callable[[], None]) -> threading.Thread:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread
+
+
+class _Deadline:
+    """Kills the child, and what it has started, when its time is over."""
+
+    def __init__(self, process: subprocess.Popen[bytes], seconds: float | None) -> None:
+        self.passed = False
+        self._process = process
+        self._timer = None if seconds is None else threading.Timer(seconds, self._kill)
+
+    def __enter__(self) -> _Deadline:
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+
+    def _kill(self) -> None:
+        if self._process.returncode is not None:
+            return
+        self.passed = True
+        with suppress(ProcessLookupError):
+            # It leads a session, and so a group.
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 class _Signals:

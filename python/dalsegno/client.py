@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Callable, Dict
 from dalsegno import child, options
 from dalsegno.binary import find_binary
 from dalsegno.errors import EXIT_CODES, BackupError, CancelledError, PartialError, UsageError
+from dalsegno.printable import one_line
 from dalsegno.reports import BackupReport, Event, RestoreReport, event
+from dalsegno.secret import Secret
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -25,11 +27,12 @@ class Client:
 
     The project is found from the working folder, or named: ``project`` is the folder of its
     ``manage.py``, ``config`` a ``dalsegno.toml``, ``python`` the interpreter to describe it with.
-    A process that is the project itself gives its ``descriptor`` instead, in JSON.
+    A process that is the project itself gives its ``descriptor`` instead: JSON, in a ``Secret``.
 
     A call blocks until the program has ended, and leaves no process behind. SIGINT, SIGTERM and
     SIGHUP are passed on to the program, which undoes what it began; the call then raises
-    :class:`CancelledError`. A signal that comes too late changes nothing: the report is returned.
+    :class:`CancelledError`. Undoing may take long, and is waited for without limit. A signal that
+    comes too late changes nothing: the report is returned.
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class Client:
         project: Path | None = None,
         config: Path | None = None,
         python: Path | None = None,
-        descriptor: bytes | None = None,
+        descriptor: Secret | None = None,
         binary: Path | None = None,
     ) -> None:
         self._binary = os.fspath(binary) if binary is not None else find_binary()
@@ -78,11 +81,13 @@ class Client:
         hear: child.Hear | None = None,
         ask: child.Ask | None = None,
         terminal: bool = False,
+        seconds: float | None = None,
     ) -> Json:
         """Any verb with its words, as on the command line; returns its report.
 
         ``hear`` is given every line but questions, as JSON, the report among them. With
-        ``terminal`` the program draws its progress on this process's standard error.
+        ``terminal`` the program draws its progress on this process's standard error. ``seconds``
+        is for verbs that change nothing: the program is killed when it takes longer.
         """
         command = [self._binary, *self._where, "--format=client", verb, *words]
         ended = child.run(
@@ -91,7 +96,10 @@ class Client:
             hear=hear or (lambda line: None),
             ask=ask or (lambda question: None),
             terminal=terminal,
+            seconds=seconds,
         )
+        if ended.late:
+            raise BackupError(f"the program `{self._binary}` did not answer within {seconds:g} seconds")
         return _report(verb, ended)
 
 
@@ -133,7 +141,7 @@ def _partial(verb: str, line: Json) -> PartialError:
         return PartialError(
             f"backup {backup.name} is partial: `{backup.path}`",
             hint="Mend what is named and back up again; `latest` passes over a partial backup.",
-            causes=backup.problems,
+            causes=[one_line(problem) for problem in backup.problems],
             report=backup,
         )
     if verb == "restore":
@@ -141,7 +149,7 @@ def _partial(verb: str, line: Json) -> PartialError:
         return PartialError(
             "the restore finished, but not all of it: what failed is as it was",
             hint=f"Mend what is named and restore again, or undo it with `dalsegno rollback {restore.id}`.",
-            causes=restore.failures,
+            causes=[one_line(failure) for failure in restore.failures],
             report=restore,
         )
     return PartialError(f"`{verb}` finished, but not all of it", report=line)

@@ -153,7 +153,8 @@ class RestoreOptions(TypedDict, total=False):
 
 
 def arguments(verb: str, table: Sequence[Option], given: Mapping[str, Any]) -> list[str]:
-    """The command line of these keywords, in the order of the table."""
+    """The command line of these keywords, in the order of the table; a flag that several of them
+    stand for is said once."""
     unknown = sorted(set(given) - {option.dest for option in table})
     if unknown:
         raise TypeError(f"{verb}() got an unexpected keyword argument '{unknown[0]}'")
@@ -163,10 +164,9 @@ def arguments(verb: str, table: Sequence[Option], given: Mapping[str, Any]) -> l
         if value is None:
             continue
         if option.kind == FLAG:
-            if value:
-                words.append(option.flag)
-            elif option.opposite is not None:
-                words.append("--" + option.opposite.replace("_", "-"))
+            flag = option.flag if value else option.opposite and "--" + option.opposite.replace("_", "-")
+            if flag and flag not in words:
+                words.append(flag)
         elif option.kind == LIST and not isinstance(value, str):
             words += [f"{option.flag}={_text(item)}" for item in value]
         else:

@@ -62,6 +62,8 @@ class BackupReport:
     engine_seconds: float
     #: As the format document describes it: ``metadata`` and ``completion``.
     manifest: Json = field(repr=False)
+    #: What earlier restores, killed in their midst, were brought to an end before it.
+    recovered: tuple[str, ...] = ()
     #: The report for people, as the command line prints it.
     text: str = field(repr=False, default="")
 
@@ -86,6 +88,7 @@ class BackupReport:
             stored_bytes=line["stored_bytes"],
             engine_seconds=line["engine_seconds"],
             manifest=line["manifest"],
+            recovered=tuple(line.get("recovered", ())),
             text=line.get("text", ""),
         )
 

@@ -94,6 +94,41 @@ except TypeError as error:
             said,
         )
 
+    def test_every_failure_ends_json_with_an_error(self) -> None:
+        said = self.site.script(
+            """
+            import io, json
+            from unittest import mock
+            from django.core.management import call_command
+            for error in (LookupError("no such thing"), KeyboardInterrupt()):
+                out = io.StringIO()
+                try:
+                    with mock.patch("backups.project.descriptor", side_effect=error):
+                        call_command("backup", format="json", stdout=out)
+                except BaseException as raised:
+                    assert raised is error, raised
+                last = json.loads(out.getvalue().splitlines()[-1])
+                print(last["event"], last["kind"], last["exit_code"], last["message"])
+            """
+        )
+        self.assertEqual("error failed 1 LookupError: no such thing\nerror cancelled 130 cancelled\n", said)
+
+    def test_a_closed_stream_does_not_stop_a_restore(self) -> None:
+        before = self.site.state()
+        self.site.ok("backup", "--quiet", "--filename", "b")
+        self.site.damage()
+        self.site.script(
+            """
+            import io
+            from django.core.management import call_command
+            out = io.StringIO()
+            out.close()
+            none = {"no_pre_backup": True, "create_pre_backup": False}
+            call_command("restore", "b", force=True, stdout=out, stderr=out, **none)
+            """
+        )
+        self.assertEqual(before, self.site.state())
+
     def test_the_settings_of_this_process_count(self) -> None:
         self.site.script(
             """

@@ -32,13 +32,42 @@ class Checks(SiteTest):
         self.assertIn("HINT: Correct BACKUP_RETENTION_DAYS", done.stderr)
         self.assertCode(2, self.site.manage("backup"))
 
-    def test_a_program_that_is_not_there(self) -> None:
-        done = self.site.manage("check", env={"DALSEGNO_BINARY": "/nowhere/dalsegno"})
-        self.assertCode(1, done)
-        self.assertIn("(backups.E003)", done.stderr)
-        done = self.site.manage("backup", env={"DALSEGNO_BINARY": "/nowhere/dalsegno"})
+    def test_a_site_without_the_program_starts_all_the_same(self) -> None:
+        nowhere = {"DALSEGNO_BINARY": "/nowhere/dalsegno"}
+        done = self.site.manage("migrate", env=nowhere)
+        self.assertCode(0, done)
+        self.assertIn("(backups.W003) DALSEGNO_BINARY is `/nowhere/dalsegno`", done.stderr)
+        done = self.site.manage("backup", env=nowhere)
         self.assertCode(1, done)
         self.assertIn("CommandError: DALSEGNO_BINARY is `/nowhere/dalsegno`", done.stderr)
+
+    def test_a_program_that_does_not_do_what_it_should_is_no_reason_not_to_start(self) -> None:
+        older = "error: unexpected argument '--descriptor-fd' found"
+        for script, said in (
+            (f'echo "{older}" >&2; exit 2', "unexpected argument '--descriptor-fd' found"),
+            ("exit 7", "`describe` ended with exit code 7 and without a report"),
+            ('echo \'{"event": "report", "verb": "describe"}\'', "the program's answer is not understood"),
+            ("kill -11 $$", "the program was ended by SIGSEGV during `describe`"),
+        ):
+            with self.subTest(script=script):
+                done = self.site.manage("migrate", env=self.site.program(script))
+                self.assertCode(0, done)
+                self.assertIn(f"(backups.W004) the settings cannot be checked: {said}", done.stderr)
+
+    def test_a_program_that_does_not_answer_holds_nobody_up(self) -> None:
+        said = self.site.script(
+            """
+            from backups import checks
+            assert 1 < checks.PATIENCE <= 10
+            checks.PATIENCE = 0.5
+            for message in checks.check_settings(None):
+                print(message.id, message.msg)
+            """,
+            # What it started keeps its standard output open.
+            env=self.site.program("sleep 300; true"),
+            timeout=60,
+        )
+        self.assertRegex(said, r"^backups.W004 .*: the program `.*` did not answer within 0.5 seconds\n$")
 
     def test_the_database_is_left_alone(self) -> None:
         (self.site.root / "db.sqlite3").unlink()

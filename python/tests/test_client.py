@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -9,15 +10,18 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import typing
 import unittest
 from pathlib import Path
+from types import FrameType
 from unittest import mock
 
 from sites import WORKSPACE, SiteTest
 
 import dalsegno
 from dalsegno import child, errors, options
+from dalsegno.secret import Secret
 
 
 class Verbs(SiteTest):
@@ -117,7 +121,7 @@ class Misbehaviour(unittest.TestCase):
         path = Path(folder.name) / "program"
         path.write_text("#!/bin/sh\n" + script)
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
-        return dalsegno.Client(binary=path, descriptor=b"{}" * 1_000_000)
+        return dalsegno.Client(binary=path, descriptor=Secret(b"{}" * 1_000_000))
 
     def test_a_child_that_a_signal_ends_is_an_error(self) -> None:
         with self.assertRaises(dalsegno.BackupError) as raised:
@@ -150,8 +154,51 @@ class Misbehaviour(unittest.TestCase):
             self.client(script).backup()
         self.assertLess(len(str(raised.exception)), 2 * child.KEPT)
 
+    def test_an_engine_that_undoes_is_waited_for_without_limit(self) -> None:
+        stage = 'echo \'{"event":"stage","stage":"s","total":null}\''
+        client = self.client(f"trap 'sleep 1; touch $0.undone; exit 130' TERM\n{stage}\nwhile :; do sleep 0.1; done")
+
+        def listener(event: dalsegno.Event) -> None:
+            raise LookupError("enough")
+
+        watched = mock.patch("subprocess.Popen.wait", autospec=True, side_effect=subprocess.Popen.wait)
+        with watched as wait, self.assertRaisesRegex(LookupError, "enough"):
+            client.backup(listener=listener)
+        self.assertTrue(os.path.exists(f"{client._binary}.undone"))
+        self.assertEqual([None], [(*call.args, None)[1] for call in wait.mock_calls if not call.kwargs])
+
+    def test_what_an_error_shows_of_its_frames_holds_no_secret(self) -> None:
+        client = self.client('echo \'{"event":"stage","stage":"s","total":null}\'')
+        client._descriptor = Secret(b"s3cr3t-hunter2")
+
+        def listener(event: dalsegno.Event) -> None:
+            raise LookupError("enough")
+
+        frames: list[FrameType] = []
+        try:
+            client.backup(listener=listener)
+        except LookupError as error:
+            frames += [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        self.assertIn("_converse", [frame.f_code.co_name for frame in frames])
+        for frame in frames:
+            self.assertNotIn("hunter2", repr(frame.f_locals))
+        self.assertEqual(b"s3cr3t-hunter2", client._descriptor.reveal())
+        self.assertNotIn("hunter2", f"{client._descriptor} {client._descriptor!r}")
+
+    def test_names_in_what_is_partial_do_no_harm_to_a_terminal(self) -> None:
+        report = {
+            **dict.fromkeys(("event", "id", "name", "path", "form", "outcome"), "report"),
+            "stored_bytes": 1,
+            "engine_seconds": 1.0,
+            "manifest": {"completion": {"problems": [{"subject": "a\x1b[2J\nb\u202e", "reason": "r"}]}},
+        }
+        with self.assertRaises(dalsegno.PartialError) as raised:
+            self.client(f"cat <<'E'\n{json.dumps(report)}\nE\nexit 3").backup()
+        self.assertEqual((r"a\u{1b}[2J\nb\u{202e}: r",), raised.exception.causes)
+        self.assertEqual(["a\x1b[2J\nb\u202e: r"], raised.exception.report.problems)
+
     def test_a_program_that_is_not_there(self) -> None:
-        client = dalsegno.Client(binary="/nowhere/dalsegno", descriptor=b"{}")
+        client = dalsegno.Client(binary="/nowhere/dalsegno", descriptor=Secret(b"{}"))
         before = len(os.listdir("/proc/self/fd"))
         with self.assertRaisesRegex(dalsegno.BackupError, "cannot run `/nowhere/dalsegno`: No such file"):
             client.backup()
@@ -196,7 +243,10 @@ class Table(unittest.TestCase):
             (options.BACKUP, {"database": "all"}, ["--database=all"]),
             (options.BACKUP, {"database": ["a", "b"], "tag": ()}, ["--database=a", "--database=b"]),
             (options.BACKUP, {"description": ""}, ["--description="]),
+            (options.BACKUP, {"compress": False, "no_compress": True}, ["--no-compress"]),
+            (options.BACKUP, {"compress": False, "no_compress": False}, ["--no-compress"]),
             (options.RESTORE, {"create_pre_backup": False}, ["--no-pre-backup"]),
+            (options.RESTORE, {"create_pre_backup": False, "no_pre_backup": True}, ["--no-pre-backup"]),
             (options.RESTORE, {"create_pre_backup": True, "force": True}, ["--force", "--create-pre-backup"]),
         ):  # fmt: skip
             self.assertEqual(words, options.arguments("verb", table, typing.cast("dict[str, object]", given)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sqlite3
+from typing import Iterator
 
 from sites import SETTINGS, SiteTest
 
@@ -122,6 +124,49 @@ class Commands(SiteTest):
         done = self.site.manage("restore", "latest", "--dry-run", "--quiet")
         self.assertIn("Nothing was changed.", done.stdout)
 
+    def test_restores_that_were_brought_to_an_end_are_told_of_in_silence_too(self) -> None:
+        report = {
+            **dict.fromkeys(("event", "id", "name", "path", "form"), "report"),
+            "outcome": "complete",
+            "stored_bytes": 1,
+            "engine_seconds": 1.0,
+            "manifest": {},
+            "recovered": ["restore r of \x1b[2J was undone"],
+            "text": "Backup x is complete\n",
+        }
+        env = self.site.program(f"cat <<'E'\n{json.dumps(report)}\nE\n")
+        for words in (["--quiet"], ["--verbosity=0"]):
+            done = self.site.manage("backup", *words, env=env)
+            self.assertCode(0, done)
+            self.assertEqual(("", "warning: restore r of \\u{1b}[2J was undone\n"), (done.stdout, done.stderr))
+
+    def test_who_does_not_listen_stops_nothing_and_changes_no_exit_code(self) -> None:
+        before = self.site.state()
+        self.site.ok("backup", "--quiet", "--filename", "b")
+        for words in ([], ["--format=json"]):
+            self.site.damage()
+            with _unread() as stream:
+                done = self.site.manage(
+                    *["restore", "b", "--force", "--no-pre-backup", *words],
+                    capture_output=False,
+                    stdout=stream,
+                    stderr=stream,
+                )
+                self.assertEqual(0, done.returncode)
+                self.assertEqual(before, self.site.state())
+                for code, asked in ((10, ["restore", "nothing"]), (13, ["restore", "b"])):
+                    done = self.site.manage(*asked, *words, capture_output=False, stdout=stream, stderr=stream)
+                    self.assertEqual(code, done.returncode)
+
+    def test_letters_that_a_stream_lacks_stop_nothing(self) -> None:
+        ascii_only = {"PYTHONIOENCODING": "ascii"}
+        done = self.site.manage("backup", "--filename=b", "--name=Bücher", env=ascii_only)
+        self.assertCode(0, done)
+        self.assertIn("Backup B\\xfccher is complete", done.stdout)
+        done = self.site.manage("backup", "--name=Bücher", "--format=json", env=ascii_only)
+        self.assertCode(0, done)
+        self.assertEqual("Bücher", json.loads(done.stdout.splitlines()[-1])["name"])
+
     def test_without_a_terminal_stages_are_lines_on_standard_error(self) -> None:
         done = self.site.manage("backup")
         self.assertRegex(done.stderr, r"^backing up database default \([0-9.]+ KiB\)\n")
@@ -147,6 +192,17 @@ class Commands(SiteTest):
         self.assertIsNotNone(report["manifest"]["completion"]["fixtures"])
         self.site.ok("restore", "n", "--to-database", f"sqlite:///{self.site.root}/new.db", "--force")
         self.assertTrue((self.site.root / "new.db").is_file())
+
+
+@contextlib.contextmanager
+def _unread() -> Iterator[int]:
+    """A pipe that nobody reads any more."""
+    unread, stream = os.pipe()
+    os.close(unread)
+    try:
+        yield stream
+    finally:
+        os.close(stream)
 
 
 class Options(SiteTest):

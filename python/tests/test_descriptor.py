@@ -55,6 +55,51 @@ class Descriptor(SiteTest):
         )
         self.assertEqual("True\nTrue\n", said)
 
+    def test_a_pipe_that_another_process_holds_open_holds_nobody_up(self) -> None:
+        """As where another thread forks between the pipe and the start of the program."""
+        said = self.site.script(
+            """
+            import os
+            from unittest import mock
+            from backups import project
+            from dalsegno import Client
+            pipe, held = os.pipe, []
+            def kept():
+                ends = pipe()
+                if not held:
+                    held.append(os.dup(ends[1]))
+                return ends
+            with mock.patch("dalsegno.child.os.pipe", kept):
+                report = Client(descriptor=project.descriptor()).run("describe", seconds=60)
+            print(report["project"]["project"]["name"], len(held) > 0)
+            """
+        )
+        self.assertEqual("bookshop True\n", said)
+
+    def test_error_pages_show_no_password(self) -> None:
+        self.site.settings(
+            f"""
+            SECRET = {SECRET[:7]!r} + {SECRET[7:]!r}
+            DATABASES["other"] = {{"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "PASSWORD": SECRET}}
+            """
+        )
+        said = self.site.script(
+            """
+            import traceback
+            from django.core.management import CommandError, call_command
+            try:
+                call_command("backup")
+            except CommandError as error:
+                while error is not None:
+                    for frame, _ in traceback.walk_tb(error.__traceback__):
+                        print(frame.f_code.co_name, frame.f_locals)
+                    error = error.__cause__
+            """,
+            env={"DALSEGNO_BINARY": "/nowhere"},
+        )
+        self.assertIn("'descriptor': Secret(***)", said)
+        self.assertNotIn(SECRET, said)
+
     def test_secrets_are_in_no_argument_environment_or_file(self) -> None:
         self.site.settings(
             f"""

@@ -1,5 +1,5 @@
 //! The program that runs this one with `--format client`, as the Python package does: it shows our
-//! texts to people, asks them what we ask, and must not outlive our work unnoticed.
+//! texts to people, asks them what we ask, and may end before we do.
 //!
 //! The lines are those of `--format json`; `report` and `stage` carry their `text` for people, and
 //! a question is a line of its own, `{"event": "question", "text", "what"}`. Its answer is one line
@@ -37,7 +37,7 @@ impl Caller {
         Self { answers, cancel }
     }
 
-    /// Has the caller ask; only `yes` is a yes.
+    /// Has the caller ask a question that may be shown as it is; only `yes` is a yes.
     pub(crate) fn confirm(&self, question: &str, what: &str) -> Result<(), EngineError> {
         say(&format!("{}\n", json!({ "event": "question", "text": question, "what": what })));
         loop {

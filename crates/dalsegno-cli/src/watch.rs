@@ -62,7 +62,7 @@ impl Watcher {
         if self.face.client()
             && let Some(line) = line.as_object_mut()
         {
-            line.insert("text".to_owned(), Value::from(text()));
+            line.insert("text".to_owned(), Value::from(self.face.shown(&text())));
         }
         say(&format!("{line}\n"));
     }
@@ -122,7 +122,7 @@ impl Progress for Watcher {
 
     fn warn(&self, text: &str) {
         if self.told.is_some() {
-            say(&format!("{}\n", json!({ "event": "warning", "text": text })));
+            say(&format!("{}\n", json!({ "event": "warning", "text": self.face.shown(text) })));
         }
         match &self.screen {
             Screen::Nothing => {}

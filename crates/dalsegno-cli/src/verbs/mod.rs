@@ -10,7 +10,7 @@ mod verify;
 
 use std::cell::OnceCell;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(crate) struct Invocation {
     pub(crate) face: Face,
     pub(crate) cancel: Cancel,
     caller: Option<Caller>,
-    /// What `--descriptor-fd` held: a pipe is read once.
+    /// The descriptor that `--descriptor-fd` held: a pipe is read once.
     handed_over: OnceCell<Vec<u8>>,
 }
 
@@ -47,18 +47,19 @@ impl Invocation {
     /// Asks for the word `yes`, on the terminal or through the caller.
     fn confirm(&self, question: &str, what: &str) -> Result<(), EngineError> {
         match &self.caller {
-            Some(caller) => caller.confirm(question, what),
+            Some(caller) => caller.confirm(&self.face.shown(question), what),
             None => self.face.confirm(question, what, &self.cancel),
         }
     }
 
-    /// The project as it was handed over.
+    /// The project as it was handed over: the length of a descriptor in four bytes, big-endian,
+    /// and the descriptor. The end of the pipe is not waited for: a process that the caller forked
+    /// meanwhile may hold it open.
     fn given(&self, descriptor: u32) -> Result<Project, ProjectError> {
         if self.handed_over.get().is_none() {
-            let mut text = Vec::new();
             // Opened by its name: taking a number for a descriptor would be unsafe code.
-            File::open(format!("/dev/fd/{descriptor}"))
-                .and_then(|file| file.take(MAX_FRAME as u64 + 1).read_to_end(&mut text))
+            let text = File::open(format!("/dev/fd/{descriptor}"))
+                .and_then(framed)
                 .map_err(|source| ProjectError::GivenUnreadable { source })?;
             let _ = self.handed_over.set(text);
         }
@@ -148,6 +149,22 @@ pub(crate) fn run(invocation: &Invocation, verb: Verb) -> Result<ExitCode, Engin
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// What follows its length in `source`.
+fn framed(mut source: impl Read) -> io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    source.read_exact(&mut length)?;
+    let length = u32::from_be_bytes(length) as usize;
+    if length > MAX_FRAME {
+        let large = format!("it has more than {MAX_FRAME} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, large));
+    }
+    let mut text = Vec::new();
+    if source.take(length as u64).read_to_end(&mut text)? < length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(text)
 }
 
 /// How long a verb took, and how long the project took to start where it was started for it.

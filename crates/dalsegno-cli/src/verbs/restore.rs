@@ -139,7 +139,7 @@ fn plan_text(plan: &RestorePlan) -> String {
             .filter(|t| t.now != t.after)
             .map(|t| {
                 let shown = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), count);
-                vec![format!("    {}", t.name), shown(t.now), shown(t.after)]
+                vec![format!("    {}", one_line(&t.name)), shown(t.now), shown(t.after)]
             })
             .collect();
         if !differing.is_empty() {

@@ -18,6 +18,12 @@ fn with_descriptor(site: &Site, file: &Path, args: &[&str]) -> Answer {
     site.call("sh", &all).run()
 }
 
+/// A descriptor as it is handed over: its length goes before it.
+fn framed(descriptor: &str) -> Vec<u8> {
+    let length = u32::try_from(descriptor.len()).expect("it is small");
+    [&length.to_be_bytes(), descriptor.as_bytes()].concat()
+}
+
 /// What `describe` shows of a site that has no secrets is its descriptor.
 fn descriptor(site: &Site) -> Value {
     report(site, &["describe"])["project"].take()
@@ -28,7 +34,7 @@ fn a_descriptor_that_is_handed_over_is_the_project() {
     let site = Site::plain();
     let file = site.outside("descriptor.json");
     let told = descriptor(&site);
-    std::fs::write(&file, told.to_string()).expect("it can be written");
+    std::fs::write(&file, framed(&told.to_string())).expect("it can be written");
     std::fs::remove_file(site.path("dalsegno.toml")).expect("it is there");
 
     let again = with_descriptor(&site, &file, &["--format", "json", "describe"]).expect(0).json();
@@ -50,9 +56,20 @@ fn what_is_no_descriptor_is_refused() {
     let site = Site::plain();
     let file = site.outside("descriptor.json");
     for nonsense in ["", "{", "[]", r#"{"descriptor_version": 1}"#] {
-        std::fs::write(&file, nonsense).expect("it can be written");
+        std::fs::write(&file, framed(nonsense)).expect("it can be written");
         let answer = with_descriptor(&site, &file, &["backup"]).expect(2);
         assert!(answer.stderr.contains("is not understood"), "{answer}");
+    }
+    let short = framed("{}").into_iter().take(5).collect();
+    for (unframed, why) in [
+        (vec![], "failed to fill whole buffer"),
+        (short, "unexpected end of file"),
+        (b"{\"descriptor_version\": 1}".to_vec(), "it has more than 67108864 bytes"),
+    ] {
+        std::fs::write(&file, unframed).expect("it can be written");
+        let answer = with_descriptor(&site, &file, &["backup"]).expect(2);
+        assert!(answer.stderr.contains("cannot read the descriptor"), "{answer}");
+        assert!(answer.stderr.contains(why), "{answer}");
     }
     assert_snapshot!(site.call(BINARY, &["--descriptor-fd", "99", "backup"]).run(), @r"
     exit 2
@@ -145,6 +162,43 @@ fn a_client_is_asked_and_only_yes_is_a_yes() {
     assert!(report["text"].as_str().is_some_and(|text| text.starts_with("Restored b.\n")));
     assert_eq!(asked.code(), Some(0));
     assert_same(&before, &site.state());
+}
+
+#[test]
+fn what_a_client_shows_to_people_turns_no_terminal() {
+    let site = Site::plain();
+    let config = std::fs::read_to_string(site.path("dalsegno.toml")).expect("it is there");
+    site.write("dalsegno.toml", config.replace("\"plain\"", "\"plain\\u001b[3J\""));
+    site.sql("db.sqlite3", "CREATE TABLE \"t\u{1b}[2J\u{202e}\nRestore it?\" (id INTEGER)");
+    backup(&site, "b", &[]);
+    site.sql("db.sqlite3", "INSERT INTO \"t\u{1b}[2J\u{202e}\nRestore it?\" VALUES (1)");
+    let mut asked = Asked::start(&site, &["restore", "b"]);
+    let question = asked.until("question");
+    let question = question["text"].as_str().expect("it is a text");
+    assert!(question.contains(r"t\u{1b}[2J\u{202e}\nRestore it?"), "{question}");
+    assert!(question.ends_with(r"into project plain\u{1b}[3J?"), "{question}");
+    assert!(!question.contains(['\u{1b}', '\u{202e}']), "{question}");
+    asked.answer("no");
+    assert_eq!(asked.code(), Some(13));
+
+    site.settings("[databases.\"a\\u001b[2J\"]\nengine = \"sqlite\"\nname = \"a.sqlite3\"\n");
+    site.sql("a.sqlite3", "CREATE TABLE t (id INTEGER)");
+    for file in 0..6 {
+        site.write(&format!("media/{file}.bin"), noise(8_000_000, file));
+    }
+    let folder = site.path("out\u{1b}[2J");
+    let args = ["backup", "--output-dir", text(&folder), "--database", "all"];
+    let mut killed = Asked::start(&site, &args);
+    let stages = std::iter::from_fn(|| Some(killed.until("stage")));
+    let texts = stages.map(|stage| stage["text"].as_str().unwrap_or_default().to_owned());
+    let texts: Vec<String> = texts.take(3).collect();
+    assert!(texts.iter().any(|text| text.contains(r"a\u{1b}[2J")), "{texts:?}");
+    assert!(!texts.concat().contains('\u{1b}'), "{texts:?}");
+    killed.child.kill().expect("it runs");
+    assert_eq!(killed.code(), None);
+    let warning = Asked::start(&site, &args).until("warning");
+    let warning = warning["text"].as_str().expect("it is a text");
+    assert!(warning.contains(r"out\u{1b}[2J") && !warning.contains('\u{1b}'), "{warning}");
 }
 
 #[test]
