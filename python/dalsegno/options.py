@@ -45,7 +45,7 @@ BACKUP: tuple[Option, ...] = (
     Option(
         "compression_level",
         VALUE,
-        "compression level [default: 6 for tar.gz, 3 for tar.zst]",
+        "compression level [default: 6 for tar.gz, 2 for tar.zst]",
         "1-9",
         integers=(1, 9),
     ),

@@ -167,6 +167,8 @@ fn a_client_is_asked_and_only_yes_is_a_yes() {
 #[test]
 fn what_a_client_shows_to_people_turns_no_terminal() {
     let site = Site::plain();
+    let config = std::fs::read_to_string(site.path("dalsegno.toml")).expect("it is there");
+    site.write("dalsegno.toml", config.replace("\"plain\"", "\"plain\\u001b[3J\""));
     site.sql("db.sqlite3", "CREATE TABLE \"t\u{1b}[2J\u{202e}\nRestore it?\" (id INTEGER)");
     backup(&site, "b", &[]);
     site.sql("db.sqlite3", "INSERT INTO \"t\u{1b}[2J\u{202e}\nRestore it?\" VALUES (1)");
@@ -174,6 +176,7 @@ fn what_a_client_shows_to_people_turns_no_terminal() {
     let question = asked.until("question");
     let question = question["text"].as_str().expect("it is a text");
     assert!(question.contains(r"t\u{1b}[2J\u{202e}\nRestore it?"), "{question}");
+    assert!(question.ends_with(r"into project plain\u{1b}[3J?"), "{question}");
     assert!(!question.contains(['\u{1b}', '\u{202e}']), "{question}");
     asked.answer("no");
     assert_eq!(asked.code(), Some(13));
