@@ -9,10 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+import unittest
 
 from sites import SiteTest
 
 from dalsegno import find_binary
+
+
+def setUpModule() -> None:
+    # What runs in the background of a script ignores them, and hands that down.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        before = signal.signal(number, signal.SIG_DFL if number == signal.SIGHUP else signal.default_int_handler)
+        unittest.addModuleCleanup(signal.signal, number, before)
 
 
 class Terminal:
