@@ -613,7 +613,9 @@ fn below_a_read_only_folder() {
 
     let switched = seal(&live, "r", &taken, Strategy::Replace, &usual()).switch().unwrap();
     let kept = switched.kept.clone().unwrap();
-    assert_eq!(target.recover(Resolution::Undo).unwrap(), Recovered::Switched { kept });
+    let method = switched.method;
+    let found = target.recover(Resolution::Undo).unwrap();
+    assert_eq!(found, Recovered::Switched { kept, method });
     rollback(&switched, false, NO).unwrap();
     assert_eq!(target.recover(Resolution::Undo).unwrap(), Recovered::Nothing);
     assert_eq!(contents(&live), before);

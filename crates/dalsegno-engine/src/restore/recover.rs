@@ -252,17 +252,17 @@ pub(super) fn settle_storage(
             dalsegno_media::discard(&staged, &|| false).map_err(failed())?;
             step.switched = None;
         }
-        Recovered::Switched { kept } | Recovered::Finished { kept: Some(kept) } => {
+        Recovered::Switched { kept, method } | Recovered::Finished { kept: Some(kept), method } => {
             step.switched.get_or_insert_with(|| {
                 // The exchange was the last change of the kept folder's own attributes.
                 let at = kept
                     .symlink_metadata()
                     .map_or((0, 0), |m| (m.ctime(), u32::try_from(m.ctime_nsec()).unwrap_or(0)));
-                found(&target, id, Some(kept), Method::Exchange, at)
+                found(&target, id, Some(kept), method, at)
             });
         }
-        Recovered::Finished { kept: None } => {
-            step.switched = Some(found(&target, id, None, Method::Created, (0, 0)));
+        Recovered::Finished { kept: None, method } => {
+            step.switched = Some(found(&target, id, None, method, (0, 0)));
         }
         Recovered::RolledBack { undone } | Recovered::FinishedRollback { undone: Some(undone) } => {
             let worth_keeping = match step.switched.take() {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::journal::Journal;
-use super::switch::{Switching, remove_file};
+use super::switch::{Method, Switching, remove_file};
 use super::target::{Place, Target};
 use crate::MediaError;
 use crate::leftover::Role;
@@ -31,6 +31,8 @@ pub enum Recovered {
     Switched {
         /// The old tree.
         kept: PathBuf,
+        /// How it was done.
+        method: Method,
     },
     /// The rollback had ended: the live tree is the old one. The undone tree is to be discarded.
     RolledBack {
@@ -42,6 +44,8 @@ pub enum Recovered {
     Finished {
         /// The old tree.
         kept: Option<PathBuf>,
+        /// How it was done.
+        method: Method,
     },
     /// A cut-off rollback was finished.
     FinishedRollback {
@@ -81,7 +85,10 @@ impl Target {
                 return Ok(Recovered::RolledBack { undone });
             }
             if let Some(kept) = there(Role::Kept) {
-                return Ok(Recovered::Switched { kept });
+                // Only of a root that stayed in place it was noted what it looked like.
+                let stayed = there(Role::Root).is_some();
+                let method = if stayed { Method::InPlace } else { Method::Exchange };
+                return Ok(Recovered::Switched { kept, method });
             }
             if let Some(staged) = there(Role::Staged) {
                 return Ok(Recovered::NotSwitched { staged });
@@ -103,7 +110,7 @@ fn resolve(
             switching.finish(journal)?;
             let done = Some(done).filter(|path| path.exists());
             if restore {
-                Recovered::Finished { kept: done }
+                Recovered::Finished { kept: done, method: journal.method }
             } else {
                 Recovered::FinishedRollback { undone: done }
             }

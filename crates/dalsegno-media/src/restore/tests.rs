@@ -165,7 +165,10 @@ fn a_switch_killed_at_any_step_is_finished_or_undone() {
                 let now = normal(&inside(&live));
                 let what = format!("{} step {step} {resolution:?}: {recovered:?}", faults.0);
                 match &recovered {
-                    Recovered::Finished { kept: Some(kept) } | Recovered::Switched { kept } => {
+                    Recovered::Finished { kept: Some(kept), method }
+                    | Recovered::Switched { kept, method } => {
+                        let stays = *method == Method::InPlace;
+                        assert_eq!(stays, faults.3 == Method::InPlace, "{what}");
                         assert_eq!(now, after, "{what}");
                         assert_eq!(normal(&inside(kept)), normal(&before), "{what}");
                     }

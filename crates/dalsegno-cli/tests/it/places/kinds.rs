@@ -109,26 +109,51 @@ fn a_killed_restore_is_brought_to_an_end_everywhere() {
         let media = site.path("media");
         mounts.sh("rm -r media/new");
         let bad = mounts.picture(&media);
+        let restore = ["restore", "b", "--force", "--no-pre-backup"];
         for wait in [2, 6, 12, 20, 35, 60] {
-            let restore = ["restore", "b", "--force", "--no-pre-backup"];
             let running = mounts.call(&site, &restore).start();
             std::thread::sleep(Duration::from_millis(wait));
             running.signal(Signal::KILL);
             let what = format!("{kind}, killed after {wait} ms: {}", running.wait());
-            let last = mounts.call(&site, &["rollback", "latest", "--force"]).run();
-            // 10 and 13: it was killed before there was anything to put back, or had been undone.
-            assert!([0, 10, 13].contains(&last.code), "{what}, rollback {last}");
-            assert_eq!(mounts.picture(&media), bad, "{what}, rollback {last}");
+            expect_back(&what, &site, &mounts, &bad);
         }
-        let running = mounts.call(&site, &["restore", "b", "--force", "--no-pre-backup"]).start();
+        let running = mounts.call(&site, &restore).start();
         std::thread::sleep(Duration::from_millis(25));
         running.signal(Signal::KILL);
         running.wait();
-        mounts.call(&site, &["restore", "b", "--force", "--no-pre-backup"]).run().expect(0);
+        mounts.call(&site, &restore).run().expect(0);
         assert_eq!(mounts.picture(&media), good, "{kind}");
         mounts.call(&site, &["discard", "latest", "--force"]).run().expect(0);
-        let left = leftovers(&mounts);
         let shown = mounts.call(&site, &["doctor"]).run();
-        assert_eq!(left, "", "{kind}: {shown}");
+        assert_eq!(leftovers(&mounts), "", "{kind}: {shown}");
     }
+}
+
+#[test]
+fn a_restore_killed_between_any_two_of_its_steps_is_rolled_back_everywhere() {
+    for (kind, script) in KINDS {
+        let (site, mounts, _, bad) = changed(script);
+        let restore = ["restore", "b", "--force", "--no-pre-backup"];
+        for step in 1.. {
+            let killed =
+                mounts.call(&site, &restore).env("DALSEGNO_DIE_AT", step.to_string()).run();
+            let what = format!("{kind}, killed at step {step}: {killed}");
+            expect_back(&what, &site, &mounts, &bad);
+            if killed.code == 0 {
+                assert!(step > 8, "{what}: so few steps");
+                break;
+            }
+        }
+    }
+}
+
+/// Rolls back what was killed: the media are the old ones, and nothing is kept of a tree that nobody
+/// wrote to.
+#[track_caller]
+fn expect_back(what: &str, site: &Site, mounts: &Mounts, bad: &str) {
+    let last = mounts.call(site, &["rollback", "latest", "--force"]).run();
+    // 10 and 13: it was killed before there was anything to put back, or had been undone.
+    assert!([0, 10, 13].contains(&last.code), "{what}, rollback {last}");
+    assert_eq!(mounts.picture(&site.path("media")), bad, "{what}, rollback {last}");
+    assert_eq!(leftovers(mounts), "", "{what}, rollback {last}");
 }
