@@ -13,24 +13,8 @@ use support::*;
 
 const TARS: [Form; 3] = [Form::Tar, Form::TarGz, Form::TarZst];
 
-/// All members that come, read as a restore would.
 fn salvage(archive: &Archive) -> Result<(Vec<Sample>, ReadReport), ReadError> {
-    let mut out = Vec::new();
-    let report = quiet(|watch| {
-        archive.read(Check::Unverified, 2, watch, &mut |member| {
-            let mut data = Vec::new();
-            match member.content {
-                MemberContent::None => {}
-                MemberContent::Bytes(bytes) => data = bytes,
-                MemberContent::Stream(stream) => {
-                    stream.read_to_end(&mut data)?;
-                }
-            }
-            out.push(Sample { entry: member.entry, data });
-            Ok(())
-        })
-    })?;
-    Ok((out, report))
+    read_members(archive, Check::Unverified)
 }
 
 fn tolerated(report: &ReadReport) -> Vec<String> {

@@ -256,10 +256,17 @@ pub fn findings(path: &Path) -> Vec<String> {
 }
 
 pub fn read_all(path: &Path) -> Result<(Vec<Sample>, ReadReport), ReadError> {
-    let archive = Archive::open(path)?;
+    read_members(&Archive::open(path)?, Check::Full)
+}
+
+/// All members that come, read as a restore would.
+pub fn read_members(
+    archive: &Archive,
+    check: Check,
+) -> Result<(Vec<Sample>, ReadReport), ReadError> {
     let mut out = Vec::new();
     let report = quiet(|watch| {
-        archive.read(Check::Full, 2, watch, &mut |member| {
+        archive.read(check, 2, watch, &mut |member| {
             let mut data = Vec::new();
             match member.content {
                 MemberContent::None => {}

@@ -5,9 +5,9 @@ use std::os::unix::fs::{PermissionsExt, chown};
 
 use dalsegno_testkit::{Signal, Site, assert_same, damage, noise};
 use insta::assert_snapshot;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::recovery::{change_record, half_restored, state};
+use crate::recovery::{half_restored, half_restored_and_written, state};
 use crate::{BINARY, backup, ok, report, restore, run};
 
 #[test]
@@ -24,16 +24,7 @@ fn a_backup_never_captures_a_half_restored_site() {
 
 #[test]
 fn a_backup_is_refused_where_undoing_would_take_something_away() {
-    let (site, _, id) = half_restored();
-    change_record(&site, &id, |record| record["state"] = json!("switched"));
-    let id = restore(&site, &["b", "--skip-media", "--no-pre-backup"]);
-    change_record(&site, &id, |record| {
-        record["state"] = json!("switching");
-        record["storages"] = json!([{
-            "alias": "default", "live": site.path("media"), "existed": true, "switched": null,
-        }]);
-    });
-    site.sql("db.sqlite3", "INSERT INTO author (name) VALUES ('written since')");
+    let (site, _) = half_restored_and_written();
     let written = site.state();
     assert_snapshot!(run(&site, &["-q", "backup"]), @r#"
     exit 13

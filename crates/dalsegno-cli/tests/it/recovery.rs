@@ -51,6 +51,22 @@ pub(crate) fn half_restored() -> (Site, dalsegno_testkit::State, String) {
     (site, damaged, id)
 }
 
+/// A site whose database was restored when the process died before the storage, and that has been
+/// written to since.
+pub(crate) fn half_restored_and_written() -> (Site, String) {
+    let (site, _, id) = half_restored();
+    change_record(&site, &id, |record| record["state"] = json!("switched"));
+    let id = restore(&site, &["b", "--skip-media", "--no-pre-backup"]);
+    change_record(&site, &id, |record| {
+        record["state"] = json!("switching");
+        record["storages"] = json!([{
+            "alias": "default", "live": site.path("media"), "existed": true, "switched": null,
+        }]);
+    });
+    site.sql("db.sqlite3", "INSERT INTO author (name) VALUES ('written since')");
+    (site, id)
+}
+
 #[test]
 fn a_restore_that_died_half_way_is_undone_by_the_next_verb() {
     let (site, damaged, id) = half_restored();
@@ -72,17 +88,7 @@ fn what_was_written_meanwhile_is_not_taken_away_unasked() {
     assert_eq!(state(&site, &id), "failed");
     drop(damaged);
 
-    let site = Site::plain();
-    backup(&site, "b", &[]);
-    damage(&site);
-    let id = restore(&site, &["b", "--skip-media", "--no-pre-backup"]);
-    change_record(&site, &id, |record| {
-        record["state"] = json!("switching");
-        record["storages"] = json!([{
-            "alias": "default", "live": site.path("media"), "existed": true, "switched": null,
-        }]);
-    });
-    site.sql("db.sqlite3", "INSERT INTO author (name) VALUES ('written since')");
+    let (site, id) = half_restored_and_written();
     let written = site.state();
     let refused = restore_again(&site);
     assert_snapshot!(refused, @r"
