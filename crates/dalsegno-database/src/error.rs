@@ -6,7 +6,7 @@ use std::time::Duration;
 use dalsegno_format::ErrorKind;
 use thiserror::Error as ThisError;
 
-use crate::Holder;
+use crate::{Holder, Place};
 
 /// The result of everything in this crate.
 pub type Result<T, E = DatabaseError> = std::result::Result<T, E>;
@@ -62,12 +62,12 @@ pub enum DatabaseError {
         reason: &'static str,
     },
     /// Others hold the database, and waiting did not help.
-    #[error("cannot {action} `{}`: it is in use{}", path.display(), by(holders))]
+    #[error("cannot {action} `{place}`: it is in use{}", by(holders))]
     Locked {
         /// What was attempted.
         action: &'static str,
-        /// The database file.
-        path: PathBuf,
+        /// The database.
+        place: Place,
         /// The processes that have it open; empty where they cannot be seen.
         holders: Vec<Holder>,
     },
@@ -148,6 +148,24 @@ pub enum DatabaseError {
         /// What is wrong.
         problem: String,
     },
+    /// The backup lacks a file of the database.
+    #[error("`{name}` is missing in the backup")]
+    MissingFile {
+        /// The file, below the folder of the database.
+        name: String,
+    },
+    /// A record of another engine's restore.
+    #[error("the record of the restore speaks of {place}, which is another engine's")]
+    OtherEngine {
+        /// What it speaks of.
+        place: Place,
+    },
+    /// Something that may be the only copy of what was there is not removed in passing.
+    #[error("`{place}` keeps data and is not removed")]
+    KeepsData {
+        /// Where it is.
+        place: Place,
+    },
     /// The live database is not what the switch was planned for.
     #[error("`{}` changed while it was being restored: {change}", path.display())]
     Moved {
@@ -157,16 +175,16 @@ pub enum DatabaseError {
         change: String,
     },
     /// A rollback would lose what was written after the restore.
-    #[error("`{}` was written to after it was restored", path.display())]
+    #[error("`{place}` was written to after it was restored")]
     ChangedSince {
         /// The live database.
-        path: PathBuf,
+        place: Place,
     },
     /// The kept old copy that a rollback needs is gone.
-    #[error("the kept old copy `{}` is gone", path.display())]
+    #[error("the kept old copy `{place}` is gone")]
     KeptMissing {
         /// Where it should be.
-        path: PathBuf,
+        place: Place,
     },
     /// A restore of this id has already left a file here.
     #[error("`{}` already exists", path.display())]
@@ -200,7 +218,7 @@ impl DatabaseError {
             Self::BadName { .. } | Self::UnknownTable { .. } | Self::NotExcludable { .. } => {
                 ErrorKind::Usage
             }
-            Self::Damaged { .. } => ErrorKind::Damaged,
+            Self::Damaged { .. } | Self::MissingFile { .. } => ErrorKind::Damaged,
             Self::Cancelled => ErrorKind::Cancelled,
             _ => ErrorKind::Failed,
         }
@@ -238,7 +256,9 @@ impl DatabaseError {
             Self::NoPageAccess => {
                 "Build with `LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_DBPAGE_VTAB` in the environment."
             }
-            Self::Damaged { .. } => "The live database was not touched; restore another backup.",
+            Self::Damaged { .. } | Self::MissingFile { .. } => {
+                "The live database was not touched; restore another backup."
+            }
             Self::Moved { .. } => "Nothing was changed; run the restore again.",
             Self::ChangedSince { .. } => {
                 "Use `--force` to roll back all the same; the present state is kept first."

@@ -1,18 +1,32 @@
 //! Database engines: capture, stage, check, switch, rollback.
 //!
-//! The root holds what every engine shares: a [`Snapshot`] is one consistent view of one live
-//! database, which writes itself into a [`FileSink`] and leaves a [`Captured`] for the manifest.
-//! Each engine is a module; [`sqlite`] is the first.
+//! The root holds what every engine shares. A [`Database`] is a live one, there or not: its
+//! [`Snapshot`] is one consistent view, which writes itself into a [`FileSink`] and leaves a
+//! [`Captured`] for the manifest. A [`Target`] is one restore into it: files go into a [`Staging`],
+//! which becomes a [`Staged`] copy to be checked and switched in; the [`Switched`] record takes the
+//! way back. Each engine is a module: [`sqlite`], [`postgres`], [`mysql`].
 //!
 //! Nothing here knows a store, an archive, a command line or Django.
 
+mod database;
 mod error;
 mod holder;
+pub mod mysql;
+mod place;
+pub mod postgres;
 mod snapshot;
 pub mod sqlite;
+mod tls;
 
+pub use database::{
+    CATALOG_FILE, CaptureOptions, CapturedFile, CheckOptions, CheckReport, Database, Leftover,
+    Recovered, RollbackOptions, RolledBack, Staged, Staging, SwitchOptions, SwitchPlan, Switched,
+    TableHash, Target, Violation,
+};
 pub use error::{DatabaseError, Result};
 pub use holder::{Holder, holders};
+pub use place::Place;
 pub use snapshot::{
     Captured, FileColumn, FileSink, Quiet, Snapshot, TableCount, Unreadable, Watch,
 };
+pub use tls::{Tls, TlsMode};

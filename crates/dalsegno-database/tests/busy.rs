@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use dalsegno_database::Quiet;
-use dalsegno_database::sqlite::{self, RollbackOptions};
+use dalsegno_database::RollbackOptions;
+use dalsegno_database::sqlite;
 use rusqlite::Connection;
 use support::{SWITCH, Site, WAIT};
 
@@ -80,7 +81,7 @@ fn no_acknowledged_commit_falls_between_the_kept_copy_and_the_switch() {
             if round == 3 {
                 // A forced rollback keeps what was committed since, to the last transfer.
                 std::thread::sleep(Duration::from_millis(30));
-                let options = RollbackOptions { busy_timeout: WAIT, force: true };
+                let options = RollbackOptions { lock_timeout: WAIT, force: true };
                 let done = sqlite::rollback(&switched, options, &mut Quiet).unwrap();
                 if let Some(present) = done.present {
                     let (sum, log) = sum_and_log(&present);

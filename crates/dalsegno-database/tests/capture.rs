@@ -433,7 +433,7 @@ fn an_exclusive_holder_is_named_after_a_bounded_wait() {
     let mut peer = site.peer();
     peer.run("BEGIN EXCLUSIVE");
     let mut options = site.options();
-    options.busy_timeout = Duration::from_millis(200);
+    options.lock_timeout = Duration::from_millis(200);
     let start = Instant::now();
     let error = site.try_capture(&options).unwrap_err();
     assert!(start.elapsed() < Duration::from_secs(2));

@@ -4,7 +4,8 @@
 mod support;
 
 use dalsegno_database::Quiet;
-use dalsegno_database::sqlite::{self, CheckOptions, CheckReport};
+use dalsegno_database::sqlite;
+use dalsegno_database::{CheckOptions, CheckReport};
 use support::{Site, make};
 
 fn check(site: &Site, bytes: &[u8], full: bool) -> CheckReport {

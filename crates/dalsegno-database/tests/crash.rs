@@ -9,8 +9,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use dalsegno_database::Quiet;
+use dalsegno_database::RollbackOptions;
 use dalsegno_database::sqlite::{
-    self, Recovered, ReplaceReason, RollbackOptions, Source, SwitchMethod, Switched, Target,
+    self, Recovered, ReplaceReason, Source, SwitchMethod, Switched, Target,
 };
 use support::{SWITCH, Site, WAIT, filled, oracle, oracle_of};
 
@@ -24,7 +25,7 @@ fn child() {
     let Some(live) = std::env::var_os(LIVE).map(PathBuf::from) else { return };
     if let Ok(record) = std::env::var(RECORD) {
         let switched: Switched = serde_json::from_str(&record).unwrap();
-        let options = RollbackOptions { busy_timeout: WAIT, force: true };
+        let options = RollbackOptions { lock_timeout: WAIT, force: true };
         sqlite::rollback(&switched, options, &mut Quiet).unwrap();
         return;
     }
@@ -78,7 +79,7 @@ fn kill_everywhere(first: &str, before: u32, after: u32) {
     let (mut undone, mut switched, rounds) = (0, 0, 10_u32);
     for round in 0..=rounds {
         if let Recovered::Switched(record) = site.target("r1").recover(WAIT).unwrap() {
-            let options = RollbackOptions { busy_timeout: WAIT, force: false };
+            let options = RollbackOptions { lock_timeout: WAIT, force: false };
             sqlite::rollback(&record, options, &mut Quiet).unwrap();
         }
         let delay = (round < rounds).then(|| whole * round / rounds);
@@ -148,7 +149,7 @@ fn a_killed_rollback_leaves_old_or_new_and_can_be_run_again() {
             let now = oracle(&site.live);
             assert!(now == old || (now == new && !ended), "mixed after {delay} ms ({first})");
             if !ended {
-                let options = RollbackOptions { busy_timeout: WAIT, force: true };
+                let options = RollbackOptions { lock_timeout: WAIT, force: true };
                 match sqlite::rollback(&switched, options, &mut Quiet) {
                     Ok(_) => {}
                     Err(error) => assert!(now == old, "{error}"),

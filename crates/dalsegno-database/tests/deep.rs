@@ -5,8 +5,8 @@ mod support;
 
 use std::fs;
 
-use dalsegno_database::sqlite::{self, Source, TableHash};
-use dalsegno_database::{DatabaseError, Quiet, holders};
+use dalsegno_database::sqlite::{self, Source};
+use dalsegno_database::{DatabaseError, Quiet, TableHash, holders};
 use dalsegno_format::ErrorKind;
 use support::{Site, WAIT, filled, make};
 

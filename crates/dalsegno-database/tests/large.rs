@@ -8,8 +8,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use dalsegno_database::sqlite::{self, CheckOptions, Location, RollbackOptions, Source};
-use dalsegno_database::{FileSink, Quiet};
+use dalsegno_database::sqlite::{self, Location, Source};
+use dalsegno_database::{CheckOptions, FileSink, Quiet, RollbackOptions};
 use support::{SWITCH, Site, WAIT, make};
 
 struct ToFile(PathBuf);
@@ -57,7 +57,7 @@ fn the_page_of_the_lock_bytes_is_left_alone_growing_and_shrinking() {
     let live = sqlite::content_hash(Source::Live(&site.live, WAIT), &mut Quiet).unwrap();
     let wanted = sqlite::content_hash(Source::Private(&backup), &mut Quiet).unwrap();
     assert_eq!(live, wanted);
-    let options = RollbackOptions { busy_timeout: WAIT, force: false };
+    let options = RollbackOptions { lock_timeout: WAIT, force: false };
     sqlite::rollback(&switched, options, &mut Quiet).unwrap();
     assert_eq!(peer.ask("SELECT id, data FROM t"), "ok [(1, 'live')]");
     assert_eq!(peer.ask("PRAGMA integrity_check"), "ok [('ok',)]");

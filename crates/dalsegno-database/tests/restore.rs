@@ -8,10 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dalsegno_database::sqlite::{
-    self, CheckOptions, ReplaceReason, Source, SwitchMethod, SwitchOptions, leftovers,
-};
-use dalsegno_database::{DatabaseError, Quiet};
+use dalsegno_database::sqlite::{self, ReplaceReason, Source, SwitchMethod, leftovers};
+use dalsegno_database::{Captured, CheckOptions, DatabaseError, Quiet, SwitchOptions};
 use dalsegno_format::ErrorKind;
 use rusqlite::Connection;
 use support::{SWITCH, Site, WAIT, filled, make, names, oracle, oracle_of};
@@ -140,7 +138,7 @@ fn a_reader_of_a_rollback_journal_database_is_waited_for_and_named() {
         let start = Instant::now();
         let error = site
             .stage("r1", &bytes)
-            .switch(SwitchOptions { busy_timeout: Duration::from_millis(300) }, &mut Quiet)
+            .switch(SwitchOptions { lock_timeout: Duration::from_millis(300) }, &mut Quiet)
             .unwrap_err();
         assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
         assert_eq!(error.kind(), ErrorKind::Locked);
@@ -166,7 +164,7 @@ fn a_writers_open_transaction_is_waited_for() {
         writer.run("INSERT INTO note VALUES (2, 'acknowledged')");
         let error = site
             .stage("r1", &bytes)
-            .switch(SwitchOptions { busy_timeout: Duration::from_millis(100) }, &mut Quiet)
+            .switch(SwitchOptions { lock_timeout: Duration::from_millis(100) }, &mut Quiet)
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Locked);
         writer.run("COMMIT");
@@ -296,7 +294,7 @@ fn another_page_size_or_encoding_is_replaced_while_nobody_looks() {
             let inode = fs::metadata(&site.live).unwrap().ino();
             let mut peer = site.peer();
             peer.run("INSERT INTO note VALUES (2, 'late')");
-            let quick = SwitchOptions { busy_timeout: Duration::from_millis(100) };
+            let quick = SwitchOptions { lock_timeout: Duration::from_millis(100) };
             let error = site.stage("r1", &bytes).switch(quick, &mut Quiet).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Locked);
             let wanted = format!("it is in use by {} (`", peer.pid());
@@ -536,15 +534,18 @@ fn a_restore_of_the_same_id_is_not_run_over() {
 }
 
 #[test]
-fn a_plan_needs_only_the_first_page() {
+fn a_plan_needs_only_what_the_manifest_says() {
     let site = Site::with(&filled("live", 20));
-    let (_, bytes) = site.capture();
-    let plan = |live: &Path, page: &[u8]| sqlite::plan(live, page, WAIT).unwrap();
-    assert_eq!(plan(&site.live, &bytes[..100]), SwitchMethod::InPlace);
-    assert_eq!(plan(&site.live, &[]), SwitchMethod::InPlace);
-    assert_eq!(plan(&site.folder.path().join("none"), &bytes[..100]), SwitchMethod::Create);
-    let mut other = bytes[..100].to_vec();
-    other[16..18].copy_from_slice(&[0x20, 0]);
-    assert!(matches!(plan(&site.live, &other), SwitchMethod::Replace(_)));
-    assert_eq!(sqlite::plan(&site.live, &[0; 100], WAIT).unwrap_err().kind(), ErrorKind::Damaged);
+    let (captured, _) = site.capture();
+    let plan = |live: &Path, captured: &Captured| sqlite::plan(live, captured, WAIT).unwrap();
+    assert_eq!(plan(&site.live, &captured), SwitchMethod::InPlace);
+    assert_eq!(plan(&site.folder.path().join("none"), &captured), SwitchMethod::Create);
+    let utf16 = Captured { encoding: "UTF-16le".to_owned(), ..captured.clone() };
+    assert!(matches!(plan(&site.live, &utf16), SwitchMethod::Replace(_)));
+    let mut pages = captured.clone();
+    pages.sqlite.as_mut().unwrap().page_size = 8192;
+    assert!(matches!(plan(&site.live, &pages), SwitchMethod::Replace(_)));
+    // An empty file has neither page size nor encoding that could differ.
+    pages.size = 0;
+    assert_eq!(plan(&site.live, &pages), SwitchMethod::InPlace);
 }

@@ -5,10 +5,8 @@ mod support;
 
 use std::fs;
 
-use dalsegno_database::sqlite::{
-    self, Recovered, RollbackOptions, RolledBack, SwitchMethod, Switched, leftovers,
-};
-use dalsegno_database::{DatabaseError, Quiet, Result};
+use dalsegno_database::sqlite::{self, Recovered, RolledBack, SwitchMethod, Switched, leftovers};
+use dalsegno_database::{DatabaseError, Quiet, Result, RollbackOptions};
 use dalsegno_format::ErrorKind;
 use support::{SWITCH, Site, WAIT, filled, oracle, oracle_of};
 
@@ -16,7 +14,7 @@ fn roll(switched: &Switched, force: bool) -> Result<RolledBack> {
     // Through JSON, as a journal would hand it on.
     let text = serde_json::to_string(switched).unwrap();
     let switched: Switched = serde_json::from_str(&text).unwrap();
-    sqlite::rollback(&switched, RollbackOptions { busy_timeout: WAIT, force }, &mut Quiet)
+    sqlite::rollback(&switched, RollbackOptions { lock_timeout: WAIT, force }, &mut Quiet)
 }
 
 /// In place in both journal modes, and replaced for another page size.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dalsegno_archive::{Archive, Entries};
-use dalsegno_database::sqlite;
+use dalsegno_database::{TableHash, sqlite};
 use dalsegno_format::{Entry, EntryKind, Sha256, TreePath, tree};
 use dalsegno_media::{CaptureOptions, Found, Selection};
 
@@ -100,11 +100,9 @@ fn compare_databases(
             }
             None if site.aliases().contains(alias) => {
                 let live = site.database(alias, "compare")?;
-                sqlite::table_hashes(
-                    sqlite::Source::Live(&live.path, BUSY_TIMEOUT),
-                    &mut RunWatch(run),
-                )
-                .map_err(EngineError::database(alias))?
+                live.database
+                    .table_hashes(BUSY_TIMEOUT, &mut RunWatch(run))
+                    .map_err(EngineError::database(alias))?
             }
             _ => {
                 diff.only_one_side.push(format!("database {alias} (old only)"));
@@ -127,22 +125,21 @@ fn hashes(
     archive: &Archive,
     alias: &str,
     run: Run<'_>,
-) -> Result<Vec<sqlite::TableHash>, EngineError> {
+) -> Result<Vec<TableHash>, EngineError> {
     let extracted = extract(archive, alias, site.scratch()?, run)?;
     sqlite::table_hashes(sqlite::Source::Private(&extracted.path), &mut RunWatch(run))
         .map_err(EngineError::database(alias))
 }
 
-fn table_diffs(old: &[sqlite::TableHash], new: &[sqlite::TableHash]) -> Vec<TableDiff> {
+fn table_diffs(old: &[TableHash], new: &[TableHash]) -> Vec<TableDiff> {
     let mut names: Vec<&str> = old.iter().chain(new).map(|t| t.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
-    let find =
-        |side: &[sqlite::TableHash], name: &str| side.iter().find(|t| t.name == name).cloned();
+    let find = |side: &[TableHash], name: &str| side.iter().find(|t| t.name == name).cloned();
     let mut diffs = Vec::new();
     for name in names {
         let (a, b) = (find(old, name), find(new, name));
-        let hash = |t: &Option<sqlite::TableHash>| t.as_ref().and_then(|t| t.hash.clone());
+        let hash = |t: &Option<TableHash>| t.as_ref().and_then(|t| t.hash.clone());
         let changed = match (&a, &b) {
             (Some(_), Some(_)) => hash(&a).zip(hash(&b)).map(|(a, b)| a != b),
             _ => Some(true),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use dalsegno_archive::ArchiveError;
-use dalsegno_database::DatabaseError;
+use dalsegno_database::{DatabaseError, Place};
 use dalsegno_format::{ByteSize, ErrorKind};
 use dalsegno_media::MediaError;
 use dalsegno_project::ProjectError;
@@ -322,7 +322,15 @@ pub enum EngineError {
         /// The record.
         path: PathBuf,
         /// What it names.
-        place: PathBuf,
+        place: Place,
+    },
+    /// A restore was made into a database that the alias no longer names.
+    #[error("the restore was made into `{place}`, and no database of this site is there now")]
+    ElsewhereNow {
+        /// The alias it had.
+        alias: String,
+        /// Where it was made.
+        place: Place,
     },
     /// Another process holds the lock.
     #[error("`{root}` is in use: {holder}")]
@@ -474,6 +482,7 @@ impl EngineError {
             Self::RestoreState { .. }
             | Self::NotABackup { .. }
             | Self::RecordPlaces { .. }
+            | Self::ElsewhereNow { .. }
             | Self::OtherMount { .. }
             | Self::FixtureChanged { .. }
             | Self::OtherSite { .. }

@@ -64,6 +64,11 @@ impl EngineError {
             Self::FixtureChanged { .. } => {
                 "Use `--force` to roll back all the same; the edited file is kept.".to_owned()
             }
+            Self::ElsewhereNow { alias, .. } => {
+                return Some(format!(
+                    "Let `{alias}` in the `DATABASES` setting name it once more, then run this again."
+                ));
+            }
             Self::OtherMount { then, .. } => {
                 format!("Mount what belongs at `{}` and try again.", then.display())
             }

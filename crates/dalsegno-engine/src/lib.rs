@@ -8,6 +8,7 @@
 //! The engine knows no command line and no web server, prints nothing and exits nowhere.
 
 mod backup;
+mod captured;
 mod compatibility;
 mod delete;
 mod diff;

@@ -1,7 +1,9 @@
 //! The live site, as the verbs see it: its databases, its media, its folders of backups.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use dalsegno_database::{Database, Place, sqlite};
 use dalsegno_format::{Host, ProjectIdentity};
 use dalsegno_media::{MediaError, Selection};
 use dalsegno_project::descriptor::Vendor;
@@ -17,16 +19,26 @@ pub struct Site {
 }
 
 /// A database of the site that this version can back up and restore.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct LiveDatabase {
     /// Its alias.
     pub alias: String,
-    /// Django's word for its engine.
-    pub vendor: String,
     /// Dotted path of its engine; `None` without Django.
     pub engine: Option<String>,
-    /// Its file, absolute; it need not exist.
-    pub path: PathBuf,
+    /// The database itself; it need not exist.
+    pub database: Arc<dyn Database>,
+}
+
+impl LiveDatabase {
+    /// Where it is.
+    pub fn place(&self) -> Place {
+        self.database.place()
+    }
+
+    /// Its file, where it is one.
+    pub fn file(&self) -> Option<PathBuf> {
+        self.place().file().map(Path::to_owned)
+    }
 }
 
 /// A folder of media.
@@ -78,11 +90,29 @@ impl Site {
     }
 
     /// The files of its databases and the folders of its media.
-    pub(crate) fn places(&self) -> Vec<PathBuf> {
+    pub(crate) fn places(&self) -> Vec<Place> {
         let aliases = self.aliases();
         let databases = aliases.iter().filter_map(|a| self.database(a, "restore").ok());
-        let media = self.media_roots().into_iter().map(|root| root.location);
-        databases.map(|database| database.path).chain(media).collect()
+        let media = self.media_roots().into_iter().map(|root| Place::File(root.location));
+        databases.map(|database| database.place()).chain(media).collect()
+    }
+
+    /// The database that a record speaks of: the site's own, or a file anywhere.
+    pub(crate) fn database_at(
+        &self,
+        alias: &str,
+        place: &Place,
+    ) -> Result<Arc<dyn Database>, EngineError> {
+        if let Some(path) = place.file() {
+            return Ok(Arc::new(sqlite::Location::new(path)));
+        }
+        let mut own = self.aliases().into_iter().filter_map(|a| self.database(&a, "restore").ok());
+        match own.find(|database| database.place() == *place) {
+            Some(found) => Ok(found.database),
+            None => {
+                Err(EngineError::ElsewhereNow { alias: alias.to_owned(), place: place.clone() })
+            }
+        }
     }
 
     /// The zone its backups are named in.
@@ -167,9 +197,8 @@ impl Site {
         };
         Ok(LiveDatabase {
             alias,
-            vendor: Vendor::Sqlite.name().to_owned(),
             engine: self.descriptor().django.is_some().then(|| described.engine.clone()),
-            path: path.to_owned(),
+            database: Arc::new(sqlite::Location::new(path)),
         })
     }
 
@@ -247,7 +276,8 @@ impl Site {
         }
         for alias in self.aliases() {
             let Ok(database) = self.database(&alias, "back up") else { continue };
-            let Ok(below) = real(&database.path).strip_prefix(&root).map(Path::to_owned) else {
+            let Some(file) = database.file() else { continue };
+            let Ok(below) = real(&file).strip_prefix(&root).map(Path::to_owned) else {
                 continue;
             };
             let Some(below) = below.to_str() else { continue };

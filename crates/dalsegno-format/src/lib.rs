@@ -12,6 +12,7 @@ mod id;
 mod kind;
 mod manifest;
 mod path;
+mod secret;
 mod size;
 mod time;
 pub mod tree;
@@ -28,6 +29,7 @@ pub use manifest::{
     StorageMetadata, TableRows, Versions,
 };
 pub use path::{PathError, TreePath};
+pub use secret::{MASK, Secret};
 pub use size::{ByteSize, SizeError};
 pub use time::Timestamp;
 

@@ -22,13 +22,13 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::Secret;
 use crate::database_url::{self, engine, set_sqlite_name, unasked};
 use crate::descriptor::{
     DESCRIPTOR_VERSION, DatabaseDescriptor, Descriptor, ProjectIdentity, SettingOrigin,
     SettingValues, StorageDescriptor, Vendor,
 };
 use crate::error::ProjectError;
-use crate::secret::Secret;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::Value;
 use url::Url;
 
+use crate::Secret;
 use crate::descriptor::{AppliedMigrations, DatabaseDescriptor, DatabaseOptions, Vendor};
 use crate::error::ProjectError;
-use crate::secret::Secret;
 use crate::sqlite_location::{SqliteLocation, percent_decoded};
 
 /// Engines by the names used in URLs and configurations; dotted names are Django's own.

@@ -20,17 +20,15 @@ mod interpreter;
 mod masking;
 mod project;
 mod scrub;
-mod secret;
 pub mod settings;
 mod sqlite_location;
 
+pub use dalsegno_format::{MASK, Secret};
 pub use descriptor::Descriptor;
 pub use error::{ProjectError, Tried};
 pub use graph::ModelGraph;
 pub use helper::{Helper, HelperOptions};
 pub use interpreter::Interpreter;
-pub use masking::MASK;
 pub use project::{Origin, Project, ProjectOptions};
-pub use secret::Secret;
 pub use settings::BackupSettings;
 pub use sqlite_location::SqliteLocation;

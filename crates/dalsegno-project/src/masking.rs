@@ -1,9 +1,7 @@
 //! Which parts of free-form settings are secret, told by their names.
 
+use dalsegno_format::MASK;
 use serde_json::Value;
-
-/// What stands in the place of a secret.
-pub const MASK: &str = "***";
 
 /// Whether a value under this name is to be masked.
 ///

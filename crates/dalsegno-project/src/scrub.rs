@@ -1,7 +1,7 @@
 //! Secrets that other programs' messages quote.
 
+use crate::MASK;
 use crate::descriptor::Descriptor;
-use crate::masking::MASK;
 
 /// Shorter ones would mask parts of ordinary words.
 const SHORTEST: usize = 4;

@@ -13,9 +13,9 @@ use dalsegno_format::ByteSize;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::Secret;
 use crate::descriptor::Descriptor;
 use crate::error::ProjectError;
-use crate::secret::Secret;
 use value::Values;
 
 pub use crate::descriptor::SettingOrigin;

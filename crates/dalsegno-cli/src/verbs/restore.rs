@@ -129,7 +129,7 @@ fn plan_text(plan: &RestorePlan) -> String {
             out,
             "  {verb} database {}: {} ({} rows now, {} after)",
             database.target.alias,
-            database.target.path.display(),
+            database.target.place(),
             count(now),
             count(after)
         );
@@ -195,7 +195,7 @@ fn plan_json(plan: &RestorePlan) -> Value {
         "databases": plan.databases.iter().map(|d| json!({
             "source": d.source,
             "target": d.target.alias,
-            "path": d.target.path,
+            "path": d.target.place(),
             "exists": d.exists,
             "tables": d.tables.iter().map(|t| json!({ "name": t.name, "now": t.now, "after": t.after })).collect::<Vec<_>>(),
             "migrations_behind": d.gap.as_ref().map(|gap| &gap.missing),
@@ -231,7 +231,7 @@ fn report_text(plan: &RestorePlan, report: &RestoreReport) -> String {
         let _ = writeln!(out, "  failed: {failure}");
     }
     for step in report.record.databases.iter().filter(|s| s.switched.is_some()) {
-        let _ = writeln!(out, "  database {}: {}", step.alias, step.live.display());
+        let _ = writeln!(out, "  database {}: {}", step.alias, step.live);
     }
     for step in report.record.storages.iter().filter(|s| s.switched.is_some()) {
         let _ = writeln!(out, "  storage {}: {}", step.alias, step.live.display());

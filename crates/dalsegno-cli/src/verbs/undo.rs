@@ -34,7 +34,7 @@ pub(super) fn rollback(
     let mut text =
         format!("Restore {} is rolled back: the site has its old data.\n", done.record.id);
     for path in &done.present {
-        let _ = writeln!(text, "  what was written since is kept in {}", path.display());
+        let _ = writeln!(text, "  what was written since is kept in {path}");
     }
     if !done.present.is_empty() {
         let _ = writeln!(text, "  `dalsegno discard {}` drops it", done.record.id);
@@ -66,7 +66,7 @@ pub(super) fn discard(
     let done = done?;
     let mut text = format!("The old data of restore {} are gone.\n", done.record.id);
     for path in &done.removed {
-        let _ = writeln!(text, "  {}", path.display());
+        let _ = writeln!(text, "  {path}");
     }
     let value =
         json!({ "restore": done.record.id, "state": done.record.state, "removed": done.removed });
@@ -77,7 +77,7 @@ pub(super) fn discard(
 fn places(record: &RestoreRecord) -> String {
     let mut text = String::new();
     for step in &record.databases {
-        let _ = writeln!(text, "  database {}: {}", step.alias, step.live.display());
+        let _ = writeln!(text, "  database {}: {}", step.alias, step.live);
     }
     for step in &record.storages {
         let _ = writeln!(text, "  storage {}: {}", step.alias, step.live.display());

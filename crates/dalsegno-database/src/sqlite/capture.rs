@@ -1,7 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
-use std::time::Duration;
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -16,22 +15,12 @@ use super::passage::{Stop, Until, beside, in_sink, watched};
 use super::spool::Spool;
 use super::{exclusion, references, tables};
 use crate::{
-    Captured, DatabaseError, FileColumn, FileSink, Result, Snapshot, TableCount, Unreadable, Watch,
+    CaptureOptions, Captured, DatabaseError, FileColumn, FileSink, Result, Snapshot, TableCount,
+    Unreadable, Watch,
 };
 
 /// The one file of a captured database.
 pub const FILE_NAME: &str = "db.sqlite3";
-
-/// How to capture.
-#[derive(Debug, Clone)]
-pub struct CaptureOptions {
-    /// How long to wait for a lock that another process holds.
-    pub busy_timeout: Duration,
-    /// A folder for a private copy, where one is needed; it takes as many bytes as the database.
-    pub spool_dir: PathBuf,
-    /// Tables to capture without their rows.
-    pub exclude_rows_of: Vec<String>,
-}
 
 /// What an `SQLite` file says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +55,7 @@ pub fn capture(
         return Err(DatabaseError::Cancelled);
     }
     let path = location.path();
-    let connection = open_reader(path, options.busy_timeout)?;
+    let connection = open_reader(path, options.lock_timeout)?;
     let journal = journal_mode(&connection, path)?;
     connection.execute_batch("BEGIN").map_err(failed("read", path))?;
     let header = live_header(&connection, path)?;
@@ -81,7 +70,6 @@ pub fn capture(
         page_size,
         connection: Some(connection),
         spool_dir: options.spool_dir.clone(),
-        spooled: false,
         excluded,
         size,
     }))
@@ -100,7 +88,7 @@ pub fn takes_private_copy(
     if stores_files {
         return Ok(false);
     }
-    let connection = open_reader(location.path(), options.busy_timeout)?;
+    let connection = open_reader(location.path(), options.lock_timeout)?;
     Ok(journal_mode(&connection, location.path())? != "wal")
 }
 
@@ -114,16 +102,11 @@ struct SqliteSnapshot {
     /// database is written, and lost when that fails.
     connection: Option<Connection>,
     spool_dir: PathBuf,
-    spooled: bool,
     excluded: Vec<String>,
     size: u64,
 }
 
 impl SqliteSnapshot {
-    fn lend(&mut self) -> Result<Connection> {
-        self.connection.take().ok_or_else(|| lost(&self.path))
-    }
-
     fn facts(&self) -> Facts {
         let header = self.header.as_ref();
         Facts {
@@ -138,30 +121,27 @@ impl SqliteSnapshot {
 
     /// From a read transaction that stands in nobody's way.
     fn write_beside_writers(
-        &mut self,
+        &self,
+        live: Connection,
         sink: &mut dyn FileSink,
         watch: &mut dyn Watch,
-    ) -> Result<Contents> {
-        let live = self.lend()?;
+    ) -> Result<(Connection, Contents)> {
         let path = &self.path;
         let (gather, chunks) = flow::chunks(watch.flag());
-        let (live, contents) =
-            beside(Source::Chunks(chunks), (path, self.size), sink, watch, move |stop| {
-                let Reading::Whole = gather.read(&live, path)? else { return Ok(None) };
-                let contents = Contents::read(&live, path, stop)?;
-                Ok(Some((live, contents)))
-            })?;
-        self.connection = Some(live);
-        Ok(contents)
+        beside(Source::Chunks(chunks), (path, self.size), sink, watch, move |stop| {
+            let Reading::Whole = gather.read(&live, path)? else { return Ok(None) };
+            let contents = Contents::read(&live, path, stop)?;
+            Ok(Some((live, contents)))
+        })
     }
 
     /// From a locked database into a sink whose file can be read instead of it afterwards.
     fn write_as_file(
-        &mut self,
+        &self,
+        live: Connection,
         sink: &mut dyn FileSink,
         watch: &mut dyn Watch,
-    ) -> Result<Contents> {
-        let live = self.lend()?;
+    ) -> Result<(Connection, Contents)> {
         let path = &self.path;
         let (gather, chunks) = flow::chunks(watch.flag());
         let gather = gather.impatient();
@@ -173,50 +153,45 @@ impl SqliteSnapshot {
         })?;
         let stored = sink.stored(FILE_NAME).map_err(in_sink)?;
         let copy = connection::Source::Private(&stored).open()?;
-        let (copy, contents) = watched(path, watch, move |stop| {
+        watched(path, watch, move |stop| {
             let contents = Contents::read(&copy, path, stop)?;
             Ok((copy, contents))
-        })?;
-        self.connection = Some(copy);
-        Ok(contents)
+        })
     }
 
     /// From a locked database through a spool, which the sink reads behind the one who fills it.
     fn write_through_spool(
-        &mut self,
+        &self,
+        live: Connection,
         sink: &mut dyn FileSink,
         watch: &mut dyn Watch,
-    ) -> Result<Contents> {
-        let live = self.lend()?;
+    ) -> Result<(Connection, Contents)> {
         let path = &self.path;
         let mut spool = Spool::create(path, &self.spool_dir)?;
         let (tell, filled) = channel();
         let reader = SpoolReader::new(spool.reader()?, filled, None);
         let cancelled = watch.flag();
-        let (copy, contents) =
-            beside(Source::Spool(reader), (path, self.size), sink, watch, move |stop| {
-                let go_on = |bytes| {
-                    let unwanted = cancelled.as_ref().is_some_and(|c| c.load(Ordering::Relaxed));
-                    !unwanted && !stop.is_set() && tell.send(bytes).is_ok()
-                };
-                let read = spool.fill(&live, path, go_on)?;
-                drop(live);
-                let Reading::Whole = read else { return Ok(None) };
-                let copy = spool.into_connection(path)?;
-                let contents = Contents::read(&copy, path, stop)?;
-                Ok(Some((copy, contents)))
-            })?;
-        (self.spooled, self.connection) = (true, Some(copy));
-        Ok(contents)
+        beside(Source::Spool(reader), (path, self.size), sink, watch, move |stop| {
+            let go_on = |bytes| {
+                let unwanted = cancelled.as_ref().is_some_and(|c| c.load(Ordering::Relaxed));
+                !unwanted && !stop.is_set() && tell.send(bytes).is_ok()
+            };
+            let read = spool.fill(&live, path, go_on)?;
+            drop(live);
+            let Reading::Whole = read else { return Ok(None) };
+            let copy = spool.into_connection(path)?;
+            let contents = Contents::read(&copy, path, stop)?;
+            Ok(Some((copy, contents)))
+        })
     }
 
     /// From a spool from which rows were deleted first.
     fn write_without_rows(
         &mut self,
+        live: Connection,
         sink: &mut dyn FileSink,
         watch: &mut dyn Watch,
-    ) -> Result<Contents> {
-        let live = self.lend()?;
+    ) -> Result<(Connection, Contents)> {
         let path = &self.path;
         let mut spool = Spool::create(path, &self.spool_dir)?;
         let file = spool.reader()?;
@@ -233,13 +208,10 @@ impl SqliteSnapshot {
         // The spool says "rollback journal"; the captured file says what the live one says.
         let journal = self.header.map(|header| header.journal_bytes());
         let reader = SpoolReader::new(file, filled, journal);
-        let (copy, contents) =
-            beside(Source::Spool(reader), (path, self.size), sink, watch, move |stop| {
-                let contents = Contents::read(&copy, path, stop)?;
-                Ok(Some((copy, contents)))
-            })?;
-        (self.spooled, self.connection) = (true, Some(copy));
-        Ok(contents)
+        beside(Source::Spool(reader), (path, self.size), sink, watch, move |stop| {
+            let contents = Contents::read(&copy, path, stop)?;
+            Ok(Some((copy, contents)))
+        })
     }
 }
 
@@ -249,15 +221,18 @@ impl Snapshot for SqliteSnapshot {
     }
 
     fn write(&mut self, sink: &mut dyn FileSink, watch: &mut dyn Watch) -> Result<Captured> {
-        let contents = if !self.excluded.is_empty() {
-            self.write_without_rows(sink, watch)
+        let live = self.connection.take().ok_or_else(|| lost(&self.path))?;
+        let (read, spooled) = if !self.excluded.is_empty() {
+            (self.write_without_rows(live, sink, watch)?, true)
         } else if self.journal == "wal" {
-            self.write_beside_writers(sink, watch)
+            (self.write_beside_writers(live, sink, watch)?, false)
         } else if sink.stores_files() {
-            self.write_as_file(sink, watch)
+            (self.write_as_file(live, sink, watch)?, false)
         } else {
-            self.write_through_spool(sink, watch)
-        }?;
+            (self.write_through_spool(live, sink, watch)?, true)
+        };
+        let (connection, contents) = read;
+        self.connection = Some(connection);
         let header = self.header.as_ref();
         Ok(Captured {
             vendor: "sqlite".to_owned(),
@@ -268,7 +243,7 @@ impl Snapshot for SqliteSnapshot {
             excluded: self.excluded.clone(),
             fingerprint: contents.fingerprint,
             foreign_key_violations: None,
-            spooled: self.spooled,
+            spooled,
             sqlite: Some(self.facts()),
         })
     }

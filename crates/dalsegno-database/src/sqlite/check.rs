@@ -2,48 +2,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
 
 use super::Staged;
 use super::connection::quoted;
-use super::deep::{Violation, foreign_keys};
+use super::deep::foreign_keys;
 use super::error::failed;
 use super::lenient::StandIns;
 use super::tables::{self, count_all, is_about_the_table, words};
-use crate::{Result, TableCount, Watch};
-
-/// How to check a staged copy.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CheckOptions<'c> {
-    /// The rows that the manifest promises; no table at all: rows are not compared.
-    pub expected_counts: &'c [TableCount],
-    /// Also compare indexes with their tables and look for dangling foreign keys; takes several
-    /// times as long.
-    pub full: bool,
-}
-
-/// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckReport {
-    /// Damage; empty if the copy is sound.
-    pub problems: Vec<String>,
-    /// What could not be judged here, and why.
-    pub notes: Vec<String>,
-    /// Rows of every table.
-    pub counts: Vec<TableCount>,
-    /// Rows whose foreign key points nowhere: not damage, since the live database may have had
-    /// them. `None` if nobody looked.
-    pub foreign_key_violations: Option<u64>,
-    /// The first of them.
-    pub violations: Vec<Violation>,
-}
-
-impl CheckReport {
-    /// Whether nothing is damaged.
-    pub fn is_sound(&self) -> bool {
-        self.problems.is_empty()
-    }
-}
+use crate::{CheckOptions, CheckReport, Result, TableCount, Watch};
 
 impl Staged {
     /// Reads the whole copy: structure, and rows against those promised.

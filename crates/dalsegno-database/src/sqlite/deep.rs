@@ -10,7 +10,7 @@ use super::connection::{Source, quoted};
 use super::error::failed;
 use super::lenient::{self, StandIns};
 use super::tables::{self, Table, is_about_the_table, words};
-use crate::{DatabaseError, Result, Watch};
+use crate::{DatabaseError, Result, TableHash, Violation, Watch};
 
 /// How many dangling rows a report names.
 const SAMPLE: usize = 20;
@@ -28,37 +28,6 @@ pub struct DeepReport {
     pub violations: Vec<Violation>,
     /// Every table.
     pub tables: Vec<TableHash>,
-}
-
-/// A row whose foreign key points nowhere.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Violation {
-    /// Its table.
-    pub table: String,
-    /// Its rowid; `None` in a table without rowids.
-    pub rowid: Option<i64>,
-    /// The table it points into.
-    pub parent: String,
-}
-
-/// What a table holds, in one comparable value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TableHash {
-    /// The table, unquoted.
-    pub name: String,
-    /// Its rows; `None` if it cannot be read here.
-    pub rows: Option<u64>,
-    /// 32 hexadecimal digits; `None` for a virtual table and one that cannot be read here.
-    ///
-    /// The sum modulo 2^128 of the XXH3-128 of every row, so the order of rows does not matter and
-    /// equal rows do not cancel. A row is its values in the order of the columns, each one byte for
-    /// its storage class and the value: 0 NULL; 1 integer, 8 bytes; 2 real, the 8 bytes of its bits;
-    /// 3 text in UTF-8 and 4 blob, an 8-byte length and the bytes. Numbers are little-endian.
-    /// Implicit rowids and virtual generated columns are not part of it.
-    pub hash: Option<String>,
-    /// Why something is missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
 }
 
 /// Reads a private file whole: `integrity_check`, foreign keys, and a hash of every table's rows.
@@ -88,6 +57,11 @@ pub fn deep_check(file: &Path, watch: &mut dyn Watch) -> Result<DeepReport> {
 }
 
 /// The row hashes of every table, all from one instant.
+///
+/// A row is its values in the order of the columns, each one byte for its storage class and the
+/// value: 0 NULL; 1 integer, 8 bytes; 2 real, the 8 bytes of its bits; 3 text in UTF-8 and 4 blob,
+/// an 8-byte length and the bytes. Numbers are little-endian. Implicit rowids and virtual generated
+/// columns are not part of it, and a virtual table has no hash.
 pub fn table_hashes(source: Source<'_>, watch: &mut dyn Watch) -> Result<Vec<TableHash>> {
     let connection = source.open()?;
     connection.execute_batch("BEGIN").map_err(failed("read", source.path()))?;

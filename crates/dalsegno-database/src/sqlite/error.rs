@@ -2,7 +2,7 @@ use std::path::Path;
 
 use rusqlite::{Error, ErrorCode};
 
-use crate::{DatabaseError, holders};
+use crate::{DatabaseError, Place, holders};
 
 const READONLY_RECOVERY: i32 = 8 | (1 << 8);
 const READONLY_ROLLBACK: i32 = 8 | (3 << 8);
@@ -30,7 +30,7 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(Error) ->
 pub(super) fn locked(action: &'static str, path: &Path) -> DatabaseError {
     DatabaseError::Locked {
         action,
-        path: path.to_owned(),
+        place: Place::file_at(path),
         holders: holders(path).unwrap_or_default(),
     }
 }

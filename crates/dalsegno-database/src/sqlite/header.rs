@@ -25,6 +25,11 @@ impl Header {
         sound.then_some(header)
     }
 
+    /// What decides whether one database can be written over another: page size and encoding.
+    pub(super) fn compared(&self) -> (u32, &'static str) {
+        (self.page_size(), self.encoding().name())
+    }
+
     /// Bytes of a page; 1 stands for 65536.
     pub(super) fn page_size(&self) -> u32 {
         match u16::from_be_bytes([self.0[16], self.0[17]]) {

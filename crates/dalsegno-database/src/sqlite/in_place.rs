@@ -15,7 +15,7 @@ use super::plan::difference;
 use super::staging::Image;
 use super::survey::{Survey, Surveyor};
 use super::target::remove;
-use crate::{DatabaseError, Result, Watch};
+use crate::{DatabaseError, Place, Result, Watch};
 
 const ACTION: &str = "restore into";
 
@@ -82,7 +82,7 @@ impl InPlace<'_> {
         self.same_shape(&old)?;
         let survey = surveyor.settle(&connection, ahead, watch)?;
         if self.expect.is_some_and(|expected| expected != survey.before) {
-            return Err(DatabaseError::ChangedSince { path: self.live.to_owned() });
+            return Err(DatabaseError::ChangedSince { place: Place::file_at(self.live) });
         }
         if old.auto_vacuum() == "full" {
             // COMMIT would vacuum by the old file's pointer map; page 1 is overwritten below.
@@ -107,7 +107,7 @@ impl InPlace<'_> {
 
     /// Pages can only be written over pages of the same size.
     fn same_shape(&self, old: &Header) -> Result<()> {
-        match difference(old, &self.image.header) {
+        match difference(old, self.image.header.compared()) {
             None => Ok(()),
             Some(reason) => Err(DatabaseError::Moved {
                 path: self.live.to_owned(),

@@ -16,7 +16,7 @@ use super::header::HEADER;
 use super::pages::Pages;
 use super::target::{SIDECARS, dress, exists, remove, suffixed, sync_folder};
 use crate::holder::holders_of;
-use crate::{DatabaseError, Result, holders};
+use crate::{DatabaseError, Place, Result, holders};
 
 const ACTION: &str = "replace";
 
@@ -62,7 +62,7 @@ pub(super) fn replace(job: &Replacement<'_>) -> Result<()> {
     }
     fs::rename(job.kept, job.live).map_err(DatabaseError::io("put back", job.live))?;
     put_back(job.live, job.kept)?;
-    Err(DatabaseError::Locked { action: ACTION, path: job.live.to_owned(), holders: late })
+    Err(DatabaseError::Locked { action: ACTION, place: Place::file_at(job.live), holders: late })
 }
 
 /// Gives the new file a name that nobody has. Sidecars without a database are leftovers of one
@@ -158,7 +158,11 @@ fn wait_until_alone(live: &Path, timeout: Duration) -> Result<()> {
         }
         if Instant::now() >= deadline {
             let path = live.to_owned();
-            return Err(DatabaseError::Locked { action: ACTION, path, holders: others });
+            return Err(DatabaseError::Locked {
+                action: ACTION,
+                place: Place::File(path),
+                holders: others,
+            });
         }
         sleep(Duration::from_millis(50));
     }
@@ -172,7 +176,7 @@ fn write_back(live: &Path, timeout: Duration, expect: Option<&str>) -> Result<()
     if let Some(expected) = expect
         && fingerprint(&connection, live)? != expected
     {
-        return Err(DatabaseError::ChangedSince { path: live.to_owned() });
+        return Err(DatabaseError::ChangedSince { place: Place::file_at(live) });
     }
     connection.execute_batch("COMMIT").map_err(failed(ACTION, live))?;
     if journal_mode(&connection, live)? == "wal" {

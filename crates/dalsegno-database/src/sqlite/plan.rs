@@ -11,7 +11,7 @@ use super::header::Header;
 use super::pages::live_header;
 use super::staging::Image;
 use super::target::exists;
-use crate::{DatabaseError, Result};
+use crate::{Captured, DatabaseError, Result};
 
 /// How a staged copy takes the live database's place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,33 +54,26 @@ impl Staged {
     }
 }
 
-/// How a backup with this first page would take the place of the database at `live`: what a plan
-/// says before anything is staged.
-///
-/// `page1` are the first 100 bytes of the backup's file, or none if that is empty.
-pub fn plan(live: &Path, page1: &[u8], busy_timeout: Duration) -> Result<SwitchMethod> {
+/// How a capture would take the place of the database at `live`: what a plan says before anything
+/// is staged.
+pub fn plan(live: &Path, captured: &Captured, busy_timeout: Duration) -> Result<SwitchMethod> {
     if !exists(live)? {
         return Ok(SwitchMethod::Create);
     }
-    let header = if page1.is_empty() {
-        None
-    } else {
-        Some(Header::of(page1).ok_or_else(|| DatabaseError::Damaged {
-            path: live.to_owned(),
-            problem: "the backup is not an SQLite database".to_owned(),
-        })?)
-    };
-    compared(live, header.as_ref(), busy_timeout)
+    // An empty file has neither.
+    let facts = captured.sqlite.as_ref().filter(|_| captured.size > 0);
+    let backup = facts.map(|facts| (facts.page_size, captured.encoding.as_str()));
+    compared(live, backup, busy_timeout)
 }
 
 pub(super) fn plan_for(live: &Path, image: &Image, busy_timeout: Duration) -> Result<SwitchMethod> {
     if !exists(live)? {
         return Ok(SwitchMethod::Create);
     }
-    compared(live, Some(&image.header), busy_timeout)
+    compared(live, Some(image.header.compared()), busy_timeout)
 }
 
-fn compared(live: &Path, backup: Option<&Header>, timeout: Duration) -> Result<SwitchMethod> {
+fn compared(live: &Path, backup: Option<(u32, &str)>, timeout: Duration) -> Result<SwitchMethod> {
     let file = fs::metadata(live).map_err(DatabaseError::io("look at", live))?;
     if !file.is_file() {
         return Err(DatabaseError::NotAFile { path: live.to_owned() });
@@ -101,14 +94,13 @@ fn compared(live: &Path, backup: Option<&Header>, timeout: Duration) -> Result<S
     Ok(reason.map_or(SwitchMethod::InPlace, SwitchMethod::Replace))
 }
 
-pub(super) fn difference(live: &Header, backup: &Header) -> Option<ReplaceReason> {
-    if live.page_size() != backup.page_size() {
-        return Some(ReplaceReason::PageSize {
-            live: live.page_size(),
-            backup: backup.page_size(),
-        });
+/// `backup` is its page size and encoding.
+pub(super) fn difference(live: &Header, backup: (u32, &str)) -> Option<ReplaceReason> {
+    let (page_size, to) = backup;
+    if live.page_size() != page_size {
+        return Some(ReplaceReason::PageSize { live: live.page_size(), backup: page_size });
     }
-    let (from, to) = (live.encoding().name(), backup.encoding().name());
+    let from = live.encoding().name();
     (from != to).then(|| ReplaceReason::Encoding { live: from.to_owned(), backup: to.to_owned() })
 }
 

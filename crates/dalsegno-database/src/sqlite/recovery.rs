@@ -84,7 +84,7 @@ impl Target {
         };
         let connection = open_live(self.live(), timeout)?;
         let now = live_header(&connection, self.live())?;
-        let reason = now.and_then(|now| difference(&old.header, &now));
+        let reason = now.and_then(|now| difference(&old.header, now.compared()));
         Ok(reason.map_or(SwitchMethod::InPlace, SwitchMethod::Replace))
     }
 

@@ -12,16 +12,7 @@ use super::plan::plan_for;
 use super::staging::Image;
 use super::target::{exists, remove, remove_all, same_file, sync_folder};
 use super::{Source, SwitchMethod, Switched, Target};
-use crate::{DatabaseError, Result, Watch};
-
-/// How to roll back.
-#[derive(Debug, Clone, Copy)]
-pub struct RollbackOptions {
-    /// How long to wait for locks that others hold.
-    pub busy_timeout: Duration,
-    /// Roll back also if the database was written to since; its present state is kept first.
-    pub force: bool,
-}
+use crate::{DatabaseError, Place, Result, RollbackOptions, Watch};
 
 /// A rollback that took place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +48,7 @@ fn uncreate(target: &Target, switched: &Switched, options: RollbackOptions) -> R
     let present = target.present();
     if exists(target.live())? {
         let expect = (!options.force).then_some(switched.content.as_str());
-        offline::withdraw(target.live(), &present, expect, options.busy_timeout)?;
+        offline::withdraw(target.live(), &present, expect, options.lock_timeout)?;
     }
     offline::move_sidecars(&target.kept(), target.live())?;
     let present = keep_if_changed(&present, &switched.content, options)?;
@@ -79,7 +70,7 @@ fn reinstate(
             let present = keep_if_changed(&present, &switched.content, options)?;
             return Ok(RolledBack { method: switched.method.clone(), pages_changed: 0, present });
         }
-        return Err(DatabaseError::KeptMissing { path: kept.to_owned() });
+        return Err(DatabaseError::KeptMissing { place: Place::file_at(kept) });
     }
     if exists(&present)? {
         if !exists(target.live())? || same_file(target.live(), &present) {
@@ -94,15 +85,15 @@ fn reinstate(
     let expect = (!options.force).then_some(switched.content.as_str());
     if matches!(switched.method, SwitchMethod::InPlace) {
         let image = Image::read(kept)?;
-        let method = plan_for(target.live(), &image, options.busy_timeout)?;
+        let method = plan_for(target.live(), &image, options.lock_timeout)?;
         if method == SwitchMethod::InPlace {
             return write_back(target, switched, &image, options, watch);
         }
     }
     if exists(target.live())? {
-        let readable = is_readable(target.live(), options.busy_timeout)?;
+        let readable = is_readable(target.live(), options.lock_timeout)?;
         if !readable && !options.force {
-            return Err(DatabaseError::ChangedSince { path: target.live().to_owned() });
+            return Err(DatabaseError::ChangedSince { place: Place::file_at(target.live()) });
         }
         offline::replace(&Replacement {
             live: target.live(),
@@ -110,7 +101,7 @@ fn reinstate(
             kept: &present,
             readable,
             expect,
-            timeout: options.busy_timeout,
+            timeout: options.lock_timeout,
         })?;
         offline::move_sidecars(kept, target.live())?;
     } else {
@@ -137,7 +128,7 @@ fn write_back(
         keep: options.force.then(|| (target.part(), present.clone())),
         expect: (!options.force).then_some(switched.content.as_str()),
         restore_id: &undo,
-        busy_timeout: options.busy_timeout,
+        busy_timeout: options.lock_timeout,
     };
     let pages_changed = match job.run(watch) {
         Ok(written) => {
@@ -173,7 +164,7 @@ fn finished(
 }
 
 fn holds(live: &Path, image: &Image, options: RollbackOptions) -> Result<bool> {
-    let connection = open_live(live, options.busy_timeout)?;
+    let connection = open_live(live, options.lock_timeout)?;
     Ok(fingerprint(&connection, live)? == image.content)
 }
 
@@ -181,7 +172,7 @@ fn holds(live: &Path, image: &Image, options: RollbackOptions) -> Result<bool> {
 /// which the site has written again since.
 fn took_place(target: &Target, old: &Image, options: RollbackOptions) -> Result<bool> {
     let Ok(present) = Image::read(&target.present()) else { return Ok(false) };
-    let connection = open_live(target.live(), options.busy_timeout)?;
+    let connection = open_live(target.live(), options.lock_timeout)?;
     let Some(now) = live_header(&connection, target.live())? else { return Ok(false) };
     let undo = undo_id(target.restore_id());
     Ok(cookie::took_place(&now, &present.header, &old.header, &undo))

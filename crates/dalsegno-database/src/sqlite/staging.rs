@@ -86,6 +86,14 @@ impl Staged {
         &self.image.path
     }
 
+    /// Gives it the mode that the captured file had: it will replace none.
+    pub(super) fn set_mode(&self, mode: u32) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::Permissions::from_mode(mode & 0o666);
+        std::fs::set_permissions(self.path(), mode)
+            .map_err(DatabaseError::io("set the mode of", self.path()))
+    }
+
     /// The restore it belongs to.
     pub fn target(&self) -> &Target {
         &self.target

@@ -1,5 +1,4 @@
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,14 +7,7 @@ use super::offline::{self, Replacement};
 use super::plan::plan_for;
 use super::target::exists;
 use super::{ReplaceReason, Staged, SwitchMethod};
-use crate::{DatabaseError, Result, Watch};
-
-/// How to switch.
-#[derive(Debug, Clone, Copy)]
-pub struct SwitchOptions {
-    /// How long to wait, in all, for locks that others hold.
-    pub busy_timeout: Duration,
-}
+use crate::{DatabaseError, Result, SwitchOptions, Watch};
 
 /// The record of a switch that took place: what [`super::rollback()`] needs, fit for a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +40,7 @@ impl Staged {
         if exists(&kept)? {
             return Err(DatabaseError::Exists { path: kept });
         }
-        let method = plan_for(target.live(), image, options.busy_timeout)?;
+        let method = plan_for(target.live(), image, options.lock_timeout)?;
         let mut pages_changed = u64::from(image.pages);
         match &method {
             SwitchMethod::Create => offline::create(target, &image.path)?,
@@ -59,7 +51,7 @@ impl Staged {
                     keep: Some((target.part(), kept.clone())),
                     expect: None,
                     restore_id: target.restore_id(),
-                    busy_timeout: options.busy_timeout,
+                    busy_timeout: options.lock_timeout,
                 };
                 match job.run(watch) {
                     Ok(written) => pages_changed = written.pages_changed,
@@ -77,7 +69,7 @@ impl Staged {
                 kept: &kept,
                 readable: !matches!(reason, ReplaceReason::Unreadable(_)),
                 expect: None,
-                timeout: options.busy_timeout,
+                timeout: options.lock_timeout,
             })?,
         }
         Ok(Switched {

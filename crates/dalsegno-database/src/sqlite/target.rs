@@ -90,6 +90,13 @@ pub fn leftovers(live: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// The database that this is a sidecar of, by name.
+pub(super) fn sidecar_of(path: &Path) -> Option<PathBuf> {
+    let name = path.as_os_str().as_bytes();
+    let database = SIDECARS.iter().find_map(|suffix| name.strip_suffix(suffix.as_bytes()))?;
+    Some(PathBuf::from(OsStr::from_bytes(database)))
+}
+
 fn prefix(live: &Path) -> OsString {
     let mut name = OsString::from(".");
     name.push(live.file_name().unwrap_or_else(|| OsStr::new("db")));

@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use dalsegno_database::sqlite::{
-    self, CaptureOptions, CheckOptions, Location, Staged, SwitchOptions, Switched, Target,
+use dalsegno_database::sqlite::{self, Location, Staged, Switched, Target};
+use dalsegno_database::{
+    CaptureOptions, Captured, CheckOptions, FileSink, Quiet, Result, SwitchOptions,
 };
-use dalsegno_database::{Captured, FileSink, Quiet, Result};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 pub const WAIT: Duration = Duration::from_secs(5);
-pub const SWITCH: SwitchOptions = SwitchOptions { busy_timeout: WAIT };
+pub const SWITCH: SwitchOptions = SwitchOptions { lock_timeout: WAIT };
 
 /// A folder with a live database to be and a folder for spools.
 pub struct Site {
@@ -46,9 +46,10 @@ impl Site {
 
     pub fn options(&self) -> CaptureOptions {
         CaptureOptions {
-            busy_timeout: WAIT,
+            lock_timeout: WAIT,
             spool_dir: self.folder.path().join("spool"),
             exclude_rows_of: Vec::new(),
+            workers: 2,
         }
     }
 

@@ -164,7 +164,7 @@ pub(super) fn begun(output: &Output) -> Timestamp {
 fn estimate(scope: &Scope, run: Run<'_>) -> Result<(u64, Sizes), EngineError> {
     let (mut bytes, mut sizes) = (1 << 20, Sizes::new());
     for database in &scope.databases {
-        bytes += database.live.path.metadata().map_or(0, |m| m.len());
+        bytes += database.live.database.size().unwrap_or(0);
     }
     for media in &scope.media {
         let stored = media::survey(media, run)?.stored;
@@ -225,9 +225,9 @@ fn metadata(site: &Site, scope: &Scope, output: &Output) -> Metadata {
             .iter()
             .map(|d| {
                 let described = DatabaseMetadata {
-                    vendor: d.live.vendor.clone(),
+                    vendor: d.live.database.vendor().to_owned(),
                     engine: d.live.engine.clone(),
-                    name: d.live.path.to_string_lossy().into_owned(),
+                    name: d.live.place().to_string(),
                     folder: tree::database(&d.live.alias).to_string(),
                 };
                 (d.live.alias.clone(), described)

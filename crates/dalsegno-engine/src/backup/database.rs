@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use dalsegno_archive::{ArchiveError, Content};
-use dalsegno_database::{Captured, DatabaseError, FileSink, Watch, sqlite};
+use dalsegno_database::{Captured, DatabaseError, FileSink, Watch};
 use dalsegno_format::{
     DatabaseCompletion, Entry, EntryKind, ErrorKind, Sha256, TableRows, TreePath, tree,
 };
@@ -67,16 +67,15 @@ fn capture_one(
     let run = work.run;
     let spools = work.copies.folder(alias, work.output.folder());
     let options = private_copy::options(database, spools, BUSY_TIMEOUT);
-    let size = database.live.path.metadata().map_or(0, |m| m.len());
-    run.progress.stage(&format!("backing up database {alias}"), Some(size));
-    let location = sqlite::Location::new(&database.live.path);
+    let size = database.live.database.size();
+    run.progress.stage(&format!("backing up database {alias}"), size);
     let mut watch = RunWatch(run);
     let folder = tree::database(alias);
     // From the capture on the site may be waiting for its lock: nothing is written meanwhile but
     // the database itself.
     work.own_folder(&folder)?;
-    let mut snapshot = sqlite::capture(&location, &options, &mut watch).map_err(failed())?;
-    let mut sink = MemberSink { work, database, folder: &folder };
+    let mut snapshot = database.live.database.capture(&options, &mut watch).map_err(failed())?;
+    let mut sink = MemberSink { work, database, folder: &folder, made: Vec::new() };
     let captured = match snapshot.write(&mut sink, &mut watch) {
         Err(DatabaseError::Sink { source, .. }) if source.is::<EngineError>() => {
             return Err(*source.downcast::<EngineError>().expect("the guard looked"));
@@ -115,6 +114,8 @@ struct MemberSink<'a, 'b> {
     work: &'a mut Capturing<'b>,
     database: &'a ScopedDatabase,
     folder: &'a TreePath,
+    /// Folders below it that have an entry.
+    made: Vec<TreePath>,
 }
 
 impl MemberSink<'_, '_> {
@@ -122,7 +123,7 @@ impl MemberSink<'_, '_> {
     fn entry(&self, path: TreePath, size: u64) -> Entry {
         let kind = EntryKind::File { size, extents: None };
         let mut entry = own_entry(path, kind, 0o600, begun(self.work.output));
-        if let Ok(live) = self.database.live.path.metadata() {
+        if let Some(Ok(live)) = self.database.live.file().map(|file| file.metadata()) {
             entry.mode = live.mode() & 0o777;
             entry.uid = live.uid();
             entry.gid = live.gid();
@@ -132,6 +133,18 @@ impl MemberSink<'_, '_> {
 }
 
 impl MemberSink<'_, '_> {
+    /// An entry for each folder of a file's name that has none.
+    fn make_folders(&mut self, name: &str) -> Result<(), EngineError> {
+        for (end, _) in name.match_indices('/') {
+            let folder = self.path(&name[..end])?;
+            if !self.made.contains(&folder) {
+                self.work.own_folder(&folder)?;
+                self.made.push(folder);
+            }
+        }
+        Ok(())
+    }
+
     fn path(&self, name: &str) -> Result<TreePath, EngineError> {
         self.folder
             .join(name)
@@ -146,6 +159,7 @@ impl FileSink for MemberSink<'_, '_> {
         size: u64,
         data: &mut dyn Read,
     ) -> Result<Sha256, Box<dyn Error + Send + Sync>> {
+        self.make_folders(name)?;
         let entry = self.entry(self.path(name)?, size);
         let added = self.work.writer.add_file(&entry, Content::Stream(data));
         added.map_err(|error| match error {

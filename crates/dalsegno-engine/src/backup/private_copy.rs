@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dalsegno_database::sqlite::{self, CaptureOptions, Location};
+use dalsegno_database::CaptureOptions;
 use dalsegno_format::Form;
 
 use super::request::{Scope, ScopedDatabase};
 use crate::space::{free_space, require};
-use crate::{EngineError, Site};
+use crate::{EngineError, Site, workers};
 
 /// How the databases of a backup are copied out.
 #[derive(Debug)]
@@ -33,19 +33,17 @@ impl PrivateCopies {
         let mut copies = Self { direct, folders: BTreeMap::new(), sizes: BTreeMap::new() };
         for database in &scope.databases {
             let alias = &database.live.alias;
-            let live = &database.live.path;
-            let size = live.metadata().map_or(0, |m| m.len());
+            let size = database.live.database.size().unwrap_or(0);
             let elsewhere = || {
-                let own = live.canonicalize().ok()?.parent()?.to_owned();
+                let own = database.live.file()?.canonicalize().ok()?.parent()?.to_owned();
                 let scratch = site.scratch().ok().map(Path::to_owned);
                 fit([scratch, Some(own)].into_iter().flatten(), size, is_local)
             };
             let elsewhere = if local { None } else { elsewhere() };
             let folder = elsewhere.unwrap_or_else(|| output.to_owned());
-            let location = Location::new(live);
             let options = options(database, &folder, Duration::ZERO);
             // One that cannot be opened now: the capture waits for it, or says why it cannot.
-            if sqlite::takes_private_copy(&location, &options, direct).unwrap_or(false) {
+            if database.live.database.takes_private_copy(&options, direct).unwrap_or(false) {
                 copies.sizes.insert(alias.clone(), size);
             }
             copies.folders.insert(alias.clone(), folder);
@@ -78,12 +76,13 @@ impl PrivateCopies {
 pub(super) fn options(
     database: &ScopedDatabase,
     spool_dir: &Path,
-    busy_timeout: Duration,
+    lock_timeout: Duration,
 ) -> CaptureOptions {
     CaptureOptions {
-        busy_timeout,
+        lock_timeout,
         spool_dir: spool_dir.to_owned(),
         exclude_rows_of: database.exclude_rows_of.clone(),
+        workers: workers(),
     }
 }
 

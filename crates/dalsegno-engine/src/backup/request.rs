@@ -177,7 +177,7 @@ fn add_databases(site: &Site, scope: &mut Scope) -> Result<(), EngineError> {
     };
     for alias in &wanted {
         let live = site.database(alias, "back up")?;
-        match scope.databases.iter().find(|d| d.live.path == live.path) {
+        match scope.databases.iter().find(|d| d.live.place() == live.place()) {
             Some(same) if same.live.alias == live.alias => {}
             Some(same) => scope.left_out.push(LeftOut {
                 what: "database".to_owned(),

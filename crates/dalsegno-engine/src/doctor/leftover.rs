@@ -147,7 +147,7 @@ fn aside(paths: &[PathBuf], findings: &mut Findings) {
 
 /// What lies beside live data. What a record keeps, or brings to an end, was told with the record.
 fn beside(left: &Left, records: &[RestoreRecord], root: &Path, findings: &mut Findings) {
-    let path = left.path.display();
+    let path = &left.place;
     let Some(record) = left.record(records) else {
         let records = root.join("restores");
         return findings.warning(

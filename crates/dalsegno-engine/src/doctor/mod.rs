@@ -6,10 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use dalsegno_database::sqlite;
+use dalsegno_database::Quiet;
 use dalsegno_format::ByteSize;
 use dalsegno_project::Origin;
 
+use crate::site::LiveDatabase;
 use crate::{Site, free_space};
 
 /// How long the doctor waits for a database that others hold.
@@ -138,26 +139,39 @@ fn databases(site: &Site, findings: &mut Findings) {
                 continue;
             }
         };
-        let path = live.path.display();
-        match live.path.metadata() {
-            Err(error) => findings.bad(
-                format!("database {alias}: `{path}` cannot be read: {error}"),
-                "Check `NAME` in the `DATABASES` setting, and the rights of this user.".to_owned(),
-            ),
-            Ok(meta) => {
-                let size = ByteSize(meta.len());
-                let source = sqlite::Source::Live(&live.path, PATIENCE);
-                match sqlite::table_counts(source, &mut dalsegno_database::Quiet) {
-                    Ok(tables) => findings.good(format!(
-                        "database {alias}: SQLite, {size}, {} {}, `{path}`",
-                        tables.len(),
-                        if tables.len() == 1 { "table" } else { "tables" }
-                    )),
-                    Err(error) => findings.bad(format!("database {alias}: {error}"), error.hint()),
-                }
-                writable(live.path.parent(), &format!("the folder of database {alias}"), findings);
-            }
-        }
+        database(&live, findings);
+    }
+}
+
+fn database(live: &LiveDatabase, findings: &mut Findings) {
+    let (alias, place) = (&live.alias, live.place());
+    if let Some(Err(error)) = live.file().map(|file| file.metadata()) {
+        return findings.bad(
+            format!("database {alias}: `{place}` cannot be read: {error}"),
+            "Check `NAME` in the `DATABASES` setting, and the rights of this user.".to_owned(),
+        );
+    }
+    match live.database.table_counts(PATIENCE, &mut Quiet) {
+        Ok(tables) => findings.good(format!(
+            "database {alias}: {}, {}{} {}, `{place}`",
+            engine_name(live.database.vendor()),
+            live.database.size().map(|size| format!("{}, ", ByteSize(size))).unwrap_or_default(),
+            tables.len(),
+            if tables.len() == 1 { "table" } else { "tables" }
+        )),
+        Err(error) => findings.bad(format!("database {alias}: {error}"), error.hint()),
+    }
+    if let Some(file) = live.file() {
+        writable(file.parent(), &format!("the folder of database {alias}"), findings);
+    }
+}
+
+fn engine_name(vendor: &str) -> &str {
+    match vendor {
+        "sqlite" => "SQLite",
+        "postgresql" => "PostgreSQL",
+        "mysql" => "MySQL",
+        other => other,
     }
 }
 
@@ -179,7 +193,7 @@ fn storages(site: &Site, findings: &mut Findings) {
             for alias in site.aliases() {
                 let inside = site
                     .database(&alias, "back up")
-                    .is_ok_and(|d| d.path.starts_with(&root.location));
+                    .is_ok_and(|d| d.file().is_some_and(|f| f.starts_with(&root.location)));
                 if inside {
                     findings.warning(
                         format!(

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use dalsegno_database::sqlite;
+use dalsegno_database::{Database, Leftover, Place};
 
 use super::record::{RestoreRecord, records_aside, restores};
 use super::undo::remove_if_there;
@@ -14,18 +15,33 @@ use crate::{EngineError, Run, Site};
 #[derive(Debug)]
 pub(crate) struct Left {
     /// Where.
-    pub(crate) path: PathBuf,
+    pub(crate) place: Place,
     /// Whether it is a copy that was being made; anything else keeps data.
     pub(crate) unfinished: bool,
-    /// Of a storage, its alias.
-    alias: Option<String>,
+    /// The restore, or the beginning of its id.
+    restore_id: String,
+    beside: Beside,
+}
+
+/// What it lies beside.
+#[derive(Debug)]
+enum Beside {
+    Database { alias: String, database: Arc<dyn Database> },
+    Storage { alias: String },
+    Fixture,
 }
 
 impl Left {
     /// The record among these of the restore that left it.
     pub(crate) fn record<'a>(&self, records: &'a [RestoreRecord]) -> Option<&'a RestoreRecord> {
-        let id = restore_id(&self.path)?;
-        records.iter().find(|r| r.id.to_string() == id || r.id.short() == id)
+        records
+            .iter()
+            .find(|r| r.id.to_string() == self.restore_id || r.id.short() == self.restore_id)
+    }
+
+    fn file(path: PathBuf, unfinished: bool, beside: Beside) -> Option<Self> {
+        let restore_id = restore_id(&path)?.to_owned();
+        Some(Self { place: Place::File(path), unfinished, restore_id, beside })
     }
 }
 
@@ -40,24 +56,24 @@ fn restore_id(path: &Path) -> Option<&str> {
 pub(crate) fn left(site: &Site) -> Vec<Left> {
     let aliases = site.aliases();
     let databases = aliases.iter().filter_map(|alias| site.database(alias, "restore").ok());
-    let databases = databases.flat_map(|d| sqlite::leftovers(&d.path).unwrap_or_default());
-    let databases = databases.map(|path| {
-        let name = path.to_string_lossy();
-        let name = ["-wal", "-shm", "-journal"].iter().find_map(|e| name.strip_suffix(e));
-        let name = name.map_or_else(|| path.to_string_lossy().into_owned(), str::to_owned);
-        Left {
-            unfinished: name.ends_with(".staged") || name.ends_with(".kept.part"),
-            path,
-            alias: None,
-        }
+    let databases = databases.flat_map(|live| {
+        let left = live.database.leftovers().unwrap_or_default();
+        left.into_iter().map(move |left| Left {
+            place: left.place,
+            unfinished: left.unfinished,
+            restore_id: left.restore_id,
+            beside: Beside::Database {
+                alias: live.alias.clone(),
+                database: Arc::clone(&live.database),
+            },
+        })
     });
     let media = site.media_roots();
     let media = media.iter().flat_map(|root| {
         let left = dalsegno_media::leftovers(&root.location).unwrap_or_default();
-        left.into_iter().map(|path| Left {
-            unfinished: dalsegno_media::is_unfinished(&path) && !is_journaled(&path),
-            path,
-            alias: Some(root.alias.clone()),
+        left.into_iter().filter_map(|path| {
+            let unfinished = dalsegno_media::is_unfinished(&path) && !is_journaled(&path);
+            Left::file(path, unfinished, Beside::Storage { alias: root.alias.clone() })
         })
     });
     let mut fixtures = Vec::new();
@@ -65,8 +81,8 @@ pub(crate) fn left(site: &Site) -> Vec<Left> {
         fixtures_left(&folder, &mut fixtures);
     }
     let mut left: Vec<Left> = databases.chain(media).chain(fixtures).collect();
-    left.sort_by(|a, b| a.path.cmp(&b.path));
-    left.dedup_by(|a, b| a.path == b.path);
+    left.sort_by_key(|left| left.place.to_string());
+    left.dedup_by(|a, b| a.place == b.place);
     left
 }
 
@@ -90,7 +106,7 @@ fn fixtures_left(folder: &Path, left: &mut Vec<Left>) {
         let ours = name.starts_with('.') && restore_id(&path).is_some();
         let role = [".staged", ".kept", ".present"].iter().find(|role| name.ends_with(*role));
         if let (true, Some(role)) = (ours, role) {
-            left.push(Left { unfinished: *role == ".staged", path, alias: None });
+            left.extend(Left::file(path, *role == ".staged", Beside::Fixture));
         }
     }
 }
@@ -103,12 +119,16 @@ pub(super) fn clear(site: &Site, run: Run<'_>) -> Result<(), EngineError> {
         restores(site)?.into_iter().filter(|r| r.is_of(site) && r.is_over()).collect();
     let left = left(site).into_iter();
     let left = left.filter(|l| l.unfinished && l.record(&over).is_some());
-    let left = left.map(|l| (l.path, l.alias));
-    let aside = records_aside(site).into_iter().map(|path| (path, None));
-    for (path, alias) in aside.chain(left) {
-        let shown = path.display();
-        match remove(&path, alias.as_deref(), run) {
-            Ok(()) => run.progress.warn(&format!("removed `{shown}`, which a killed run left")),
+    let aside = records_aside(site).into_iter().map(|path| {
+        let removed = remove_file(&path);
+        (Place::File(path), removed)
+    });
+    for (place, removed) in aside.chain(left.map(|left| {
+        let removed = remove(&left, run);
+        (left.place, removed)
+    })) {
+        match removed {
+            Ok(()) => run.progress.warn(&format!("removed `{place}`, which a killed run left")),
             Err(EngineError::Cancelled) => return Err(EngineError::Cancelled),
             // It takes space and harms nothing; `doctor` goes on naming it.
             Err(error) => run.progress.warn(&error.to_string()),
@@ -117,10 +137,25 @@ pub(super) fn clear(site: &Site, run: Run<'_>) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn remove(path: &Path, storage: Option<&str>, run: Run<'_>) -> Result<(), EngineError> {
-    if let (Some(alias), true) = (storage, path.is_dir()) {
-        let cancelled = || run.cancel.requested();
-        return dalsegno_media::discard(path, &cancelled).map_err(EngineError::media(alias));
+fn remove(left: &Left, run: Run<'_>) -> Result<(), EngineError> {
+    match (&left.beside, &left.place) {
+        (Beside::Database { alias, database }, place) => {
+            let left = Leftover {
+                place: place.clone(),
+                restore_id: left.restore_id.clone(),
+                unfinished: left.unfinished,
+            };
+            database.remove_leftover(&left).map_err(EngineError::database(alias))
+        }
+        (Beside::Storage { alias }, Place::File(path)) if path.is_dir() => {
+            let cancelled = || run.cancel.requested();
+            dalsegno_media::discard(path, &cancelled).map_err(EngineError::media(alias))
+        }
+        (_, Place::File(path)) => remove_file(path),
+        (_, Place::Server { .. }) => Ok(()),
     }
+}
+
+fn remove_file(path: &Path) -> Result<(), EngineError> {
     remove_if_there(path).map_err(|e| EngineError::io("remove", path, e))
 }

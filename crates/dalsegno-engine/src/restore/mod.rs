@@ -80,12 +80,12 @@ pub fn restore(
     let staged = match stage::stage(site, plan, &mut record, run) {
         Ok(staged) => staged,
         Err(error) => {
-            recover::sweep(&mut record)?;
+            recover::sweep(site, &mut record)?;
             record.fail(&error)?;
             return Err(error);
         }
     };
-    let mut warnings = switch::switch(plan, staged, &mut record, run)?;
+    let mut warnings = switch::switch(site, plan, staged, &mut record, run)?;
     if pre_backup.as_ref().is_some_and(|report| !report.is_complete()) {
         warnings.push("the backup made before the restore is partial".to_owned());
     }

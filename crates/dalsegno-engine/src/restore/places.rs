@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use dalsegno_database::Place;
+
 use super::record::RestoreRecord;
 use crate::backup::fixture_folders;
 use crate::{EngineError, Site};
@@ -15,14 +17,14 @@ impl RestoreRecord {
     /// Refuses to look for traces of the restore while a volume that it worked on is not mounted, or
     /// another is: an empty mount point looks like a restore that had not begun.
     fn check_mounts(&self) -> Result<(), EngineError> {
-        let databases = self.databases.iter().map(|step| (&step.live, &step.mount));
-        let storages = self.storages.iter().map(|step| (&step.live, &step.mount));
-        for (live, then) in databases.chain(storages) {
+        let files = self.databases.iter().filter_map(|step| Some((step.live.file()?, &step.mount)));
+        let storages = self.storages.iter().map(|step| (step.live.as_path(), &step.mount));
+        for (live, then) in files.chain(storages) {
             let now = mount_of(live);
             if let (Some(then), Some(now)) = (then, now)
                 && *then != now
             {
-                let (path, then) = (live.clone(), then.clone());
+                let (path, then) = (live.to_owned(), then.clone());
                 return Err(EngineError::OtherMount { path, then, now });
             }
         }
@@ -35,13 +37,15 @@ impl RestoreRecord {
     pub(super) fn check_places(&self, site: &Site) -> Result<(), EngineError> {
         use std::os::unix::fs::MetadataExt;
         let wrong = |place: &Path| {
-            Err(EngineError::RecordPlaces { path: self.path.clone(), place: place.to_owned() })
+            let place = Place::File(place.to_owned());
+            Err(EngineError::RecordPlaces { path: self.path.clone(), place })
         };
         let owner = self.path.symlink_metadata().map_or(u32::MAX, |m| m.uid());
         if owner != rustix::process::geteuid().as_raw() {
             let known = site.places();
             if let Some(other) = self.lives().into_iter().find(|live| !known.contains(live)) {
-                return wrong(&other);
+                let path = self.path.clone();
+                return Err(EngineError::RecordPlaces { path, place: other });
             }
         }
         self.check_mounts()?;

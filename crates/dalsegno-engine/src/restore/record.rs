@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use dalsegno_database::sqlite;
+use dalsegno_database::{Place, Switched};
 use dalsegno_format::BackupId;
 use dalsegno_store::{Owner, create_folders, sync_folder};
 use serde::{Deserialize, Serialize};
@@ -114,20 +114,32 @@ pub struct DatabaseStep {
     /// Its alias.
     pub alias: String,
     /// The live database.
-    pub live: PathBuf,
+    pub live: Place,
     /// Whether there was one before the restore.
     pub existed: bool,
-    /// Where the filesystem of the live place was mounted; `None` where that is not known.
+    /// Where the filesystem of a live file was mounted; `None` where that is not known.
     #[serde(default)]
     pub mount: Option<PathBuf>,
     /// Digest of the staged database, once its switch was begun: written before the first change.
     #[serde(default)]
     pub begun: Option<String>,
     /// What the switch did; `None` before it and after a rollback.
-    pub switched: Option<sqlite::Switched>,
+    pub switched: Option<Switched>,
     /// What a forced rollback found and kept.
     #[serde(default)]
-    pub present: Option<PathBuf>,
+    pub present: Option<Place>,
+}
+
+impl DatabaseStep {
+    /// What the restore of this id left there.
+    pub(super) fn target(
+        &self,
+        site: &Site,
+        id: BackupId,
+    ) -> Result<Box<dyn dalsegno_database::Target>, EngineError> {
+        let database = site.database_at(&self.alias, &self.live)?;
+        database.target(&id.to_string()).map_err(EngineError::database(&self.alias))
+    }
 }
 
 /// One storage of a restore.
@@ -223,9 +235,9 @@ impl RestoreRecord {
                 .iter()
                 .map(|d| DatabaseStep {
                     alias: d.target.alias.clone(),
-                    live: d.target.path.clone(),
+                    live: d.target.place(),
                     existed: d.exists,
-                    mount: mount_of(&d.target.path),
+                    mount: d.target.file().and_then(|file| mount_of(&file)),
                     begun: None,
                     switched: None,
                     present: None,
@@ -287,15 +299,15 @@ impl RestoreRecord {
     }
 
     /// What the restore replaced, or was to.
-    pub(super) fn lives(&self) -> Vec<PathBuf> {
+    pub(super) fn lives(&self) -> Vec<Place> {
         let databases = self.databases.iter().map(|d| d.live.clone());
-        databases.chain(self.storages.iter().map(|s| s.live.clone())).collect()
+        databases.chain(self.storages.iter().map(|s| Place::File(s.live.clone()))).collect()
     }
 
     /// The old data that lie beside the live: what a discard would drop.
-    pub fn keeps(&self) -> Vec<PathBuf> {
+    pub fn keeps(&self) -> Vec<Place> {
         let databases = self.databases.iter().flat_map(|d| {
-            let kept = d.switched.as_ref().and_then(|s| s.kept.clone());
+            let kept = d.switched.as_ref().and_then(Switched::kept);
             kept.into_iter().chain(d.present.clone())
         });
         let storages = self.storages.iter().flat_map(|s| {
@@ -304,7 +316,8 @@ impl RestoreRecord {
         });
         let fixtures = self.fixtures.iter().filter_map(|f| f.kept.clone());
         let present = self.present_fixtures.iter().cloned();
-        databases.chain(storages).chain(fixtures).chain(present).collect()
+        let files = storages.chain(fixtures).chain(present).map(Place::File);
+        databases.chain(files).collect()
     }
 
     /// Writes the record durably.

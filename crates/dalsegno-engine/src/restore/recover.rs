@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-use dalsegno_database::sqlite;
+use dalsegno_database::{Place, Recovered as RecoveredDatabase};
 use dalsegno_format::BackupId;
 use dalsegno_media::{Method, Recovered, Resolution, Switched, Target};
 
@@ -28,13 +28,14 @@ use crate::{EngineError, Run, Site};
 pub(super) fn recover(
     site: &Site,
     forced: Option<BackupId>,
-    targets: &[PathBuf],
+    targets: &[Place],
     run: Run<'_>,
 ) -> Result<Vec<String>, EngineError> {
     let mut told = Vec::new();
     for mut record in unfinished(site)? {
         let half = is_half_done(&record, targets);
-        let ended = record.check_places(site).and_then(|()| bring_to_end(&mut record, forced, run));
+        let ended =
+            record.check_places(site).and_then(|()| bring_to_end(site, &mut record, forced, run));
         let (done, present) = match ended {
             Ok(Some(done)) => done,
             Ok(None) => continue,
@@ -51,8 +52,8 @@ pub(super) fn recover(
             }
         };
         let mut text = format!("restore {} of {} {done}", record.id, record.backup_name);
-        for path in present {
-            let _ = write!(text, "; what was there until now is kept in {}", path.display());
+        for place in present {
+            let _ = write!(text, "; what was there until now is kept in {place}");
         }
         run.progress.warn(&text);
         told.push(text);
@@ -103,7 +104,7 @@ pub(crate) fn settle(
 }
 
 /// Whether a record leaves any of these places between old and new.
-fn is_half_done(record: &RestoreRecord, places: &[PathBuf]) -> bool {
+fn is_half_done(record: &RestoreRecord, places: &[Place]) -> bool {
     matches!(record.state, State::Switching | State::RollingBack)
         && record.lives().iter().any(|live| places.contains(live))
 }
@@ -119,26 +120,27 @@ fn unended(record: &RestoreRecord, error: EngineError) -> EngineError {
     }
 }
 
-type Ended = (&'static str, Vec<PathBuf>);
+type Ended = (&'static str, Vec<Place>);
 
 /// What was done, and what was live until then and is kept; `None` for a restore that is over.
 fn bring_to_end(
+    site: &Site,
     record: &mut RestoreRecord,
     forced: Option<BackupId>,
     run: Run<'_>,
 ) -> Result<Option<Ended>, EngineError> {
     Ok(Some(match record.state {
-        State::Staging | State::Switching => interrupted(record, forced, run)?,
+        State::Staging | State::Switching => interrupted(site, record, forced, run)?,
         State::RollingBack => {
-            find_steps(record, Resolution::Finish)?;
+            find_steps(site, record, Resolution::Finish)?;
             let before = record.switched_steps();
-            let undone = undo_steps(record, Present::Keep, run);
+            let undone = undo_steps(site, record, Present::Keep, run);
             let present = undone.map_err(|error| stuck(record, &before, error))?;
             record.finish(State::RolledBack, run)?;
             ("was interrupted while it was rolled back; the rollback is finished", present)
         }
         State::Discarding => {
-            discard_steps(record, run)?;
+            discard_steps(site, record, run)?;
             record.finish(State::Discarded, run)?;
             ("was interrupted while its old data were dropped; they are gone now", Vec::new())
         }
@@ -147,37 +149,42 @@ fn bring_to_end(
 }
 
 fn interrupted(
+    site: &Site,
     record: &mut RestoreRecord,
     forced: Option<BackupId>,
     run: Run<'_>,
 ) -> Result<Ended, EngineError> {
-    find_steps(record, Resolution::Undo)?;
+    find_steps(site, record, Resolution::Undo)?;
     if record.is_all_switched() {
         record.finish(State::Switched, run)?;
         return Ok(("was interrupted after its last step; it is complete", Vec::new()));
     }
     if forced != Some(record.id)
-        && let Err(changed) = refuse_changed(record, run)
+        && let Err(changed) = refuse_changed(site, record, run)
     {
         let (id, changed) = (record.id.to_string(), changed.to_string());
         return Err(EngineError::Interrupted { id, changed });
     }
-    let present = undo_steps(record, Present::Keep, run)?;
+    let present = undo_steps(site, record, Present::Keep, run)?;
     record.error.get_or_insert_with(|| "it was killed".to_owned());
     record.finish(State::Failed, run)?;
     Ok(("was interrupted; the site has its old data", present))
 }
 
 /// Removes what a restore staged and did not switch in.
-pub(super) fn sweep(record: &mut RestoreRecord) -> Result<(), EngineError> {
-    find_steps(record, Resolution::Undo)
+pub(super) fn sweep(site: &Site, record: &mut RestoreRecord) -> Result<(), EngineError> {
+    find_steps(site, record, Resolution::Undo)
 }
 
 /// The record may lag behind by the one step that was under way: what lies on disk decides.
-fn find_steps(record: &mut RestoreRecord, resolution: Resolution) -> Result<(), EngineError> {
+fn find_steps(
+    site: &Site,
+    record: &mut RestoreRecord,
+    resolution: Resolution,
+) -> Result<(), EngineError> {
     let id = record.id.to_string();
     for step in &mut record.databases {
-        settle_database(step, &id)?;
+        settle_database(site, step, record.id)?;
     }
     let mut spent = Vec::new();
     for step in &mut record.storages {
@@ -191,35 +198,22 @@ fn find_steps(record: &mut RestoreRecord, resolution: Resolution) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn settle_database(step: &mut DatabaseStep, id: &str) -> Result<(), EngineError> {
+pub(super) fn settle_database(
+    site: &Site,
+    step: &mut DatabaseStep,
+    id: BackupId,
+) -> Result<(), EngineError> {
+    let failed = || EngineError::database(&step.alias);
+    let target = step.target(site, id)?;
     if let Some(switched) = &step.switched {
-        // The kept copy goes last in a rollback: without it the old database is back.
-        let kept = switched.kept.as_ref();
-        if kept.is_some_and(|kept| kept.symlink_metadata().is_err()) && step.live.exists() {
+        if !target.holds(switched).map_err(failed())? {
             step.switched = None;
         }
         return Ok(());
     }
-    let failed = || EngineError::database(&step.alias);
-    let target = sqlite::Target::new(&step.live, id).map_err(failed())?;
-    match target.recover(BUSY_TIMEOUT).map_err(failed())? {
-        sqlite::Recovered::Switched(switched) => step.switched = Some(*switched),
-        sqlite::Recovered::Nothing if !step.existed && step.live.exists() => {
-            let Some(content) = step.begun.clone() else { return Ok(()) };
-            let created = sqlite::Switched {
-                live: target.live().to_owned(),
-                restore_id: id.to_owned(),
-                method: sqlite::SwitchMethod::Create,
-                pages_changed: 0,
-                kept: None,
-                content,
-            };
-            // Anything else there is somebody else's.
-            if !sqlite::written_since(&created, BUSY_TIMEOUT).map_err(failed())? {
-                step.switched = Some(created);
-            }
-        }
-        sqlite::Recovered::Nothing | sqlite::Recovered::Undone => {}
+    let found = target.recover(step.begun.as_deref(), step.existed, BUSY_TIMEOUT);
+    if let RecoveredDatabase::Switched(switched) = found.map_err(failed())? {
+        step.switched = Some(*switched);
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io::Read;
 
 use dalsegno_archive::{Archive, ArchiveError, Check, Member, MemberContent, ReadError};
-use dalsegno_database::{TableCount, sqlite};
+use dalsegno_database::{CATALOG_FILE, CapturedFile, CheckOptions, DatabaseError, sqlite};
 use dalsegno_format::{Entry, EntryKind, Form, TreePath, tree};
 use dalsegno_media::{MediaError, SealedTree, StageOptions, StagedTree, Target};
 
@@ -19,7 +19,7 @@ use crate::{EngineError, Run, Site, workers};
 
 /// Everything staged and checked, ready to be switched in. `None`: failed and left as it is.
 pub(super) struct Staged {
-    pub(super) databases: Vec<Option<sqlite::Staged>>,
+    pub(super) databases: Vec<Option<Box<dyn dalsegno_database::Staged>>>,
     pub(super) storages: Vec<Option<SealedTree>>,
     pub(super) fixtures: Vec<StagedFixture>,
 }
@@ -99,8 +99,9 @@ struct Staging<'a> {
 
 struct StagingDatabase<'a> {
     plan: &'a DatabasePlan,
-    file: TreePath,
-    staged: Option<sqlite::Staged>,
+    folder: TreePath,
+    /// `None`: nothing of it was seen yet, or it failed.
+    staging: Option<Box<dyn dalsegno_database::Staging>>,
     failed: bool,
 }
 
@@ -117,10 +118,8 @@ impl<'a> Staging<'a> {
             .iter()
             .map(|database| StagingDatabase {
                 plan: database,
-                file: tree::database(&database.source)
-                    .join(sqlite::FILE_NAME)
-                    .expect("a fixed name is a path"),
-                staged: None,
+                folder: tree::database(&database.source),
+                staging: None,
                 failed: false,
             })
             .collect();
@@ -163,8 +162,10 @@ impl<'a> Staging<'a> {
     fn take(&mut self, member: Member<'_>) -> Result<(), EngineError> {
         self.run.check_cancelled()?;
         let Member { entry, content } = member;
-        if let Some(index) = self.databases.iter().position(|d| d.file == entry.path) {
-            return self.take_database(index, &entry, content);
+        for index in 0..self.databases.len() {
+            if let Some(file) = below(entry.clone(), &self.databases[index].folder) {
+                return self.take_database(index, &file, content);
+            }
         }
         for index in 0..self.storages.len() {
             let folder = &self.storages[index].folder;
@@ -175,27 +176,45 @@ impl<'a> Staging<'a> {
         self.take_fixture(&entry, content)
     }
 
+    /// One file of a captured database, its path below the folder of the alias.
     fn take_database(
         &mut self,
         index: usize,
-        entry: &Entry,
+        file: &Entry,
         content: MemberContent<'_>,
     ) -> Result<(), EngineError> {
-        let target = &self.databases[index].plan.target;
-        let (alias, size) = (target.alias.clone(), entry.size().unwrap_or(0));
-        let staged = sqlite::Target::new(&target.path, &self.plan.id.to_string())
-            .and_then(|target| target.stage(&mut *reader(content), size, &mut Polled(self.run)))
-            .map_err(EngineError::database(&alias));
-        let staged = staged.and_then(|staged| {
-            if !self.databases[index].plan.exists {
-                give_recorded_mode(staged.path(), entry)?;
-            }
-            Ok(staged)
-        });
-        let staged = self.tolerate(staged)?;
-        self.databases[index].failed = staged.is_none();
-        self.databases[index].staged = staged;
+        let EntryKind::File { size, extents: None } = file.kind else { return Ok(()) };
+        if self.databases[index].failed {
+            return Ok(());
+        }
+        let taken = self.staged_file(index, file, size, content);
+        if self.tolerate(taken)?.is_none() {
+            self.databases[index].failed = true;
+            self.databases[index].staging = None;
+        }
         Ok(())
+    }
+
+    fn staged_file(
+        &mut self,
+        index: usize,
+        file: &Entry,
+        size: u64,
+        content: MemberContent<'_>,
+    ) -> Result<(), EngineError> {
+        let run = self.run;
+        let StagingDatabase { plan, staging, .. } = &mut self.databases[index];
+        let failed = || EngineError::database(&plan.target.alias);
+        let staging = if let Some(staging) = staging {
+            staging
+        } else {
+            let target = plan.target.database.target(&self.plan.id.to_string());
+            let begun = target.and_then(|target| target.begin(&plan.captured));
+            staging.insert(begun.map_err(failed())?)
+        };
+        let name = file.path.to_string();
+        let captured = CapturedFile { name: &name, size, mode: file.mode };
+        staging.file(captured, &mut *reader(content), &mut Polled(run)).map_err(failed())
     }
 
     fn take_media(
@@ -245,20 +264,28 @@ impl<'a> Staging<'a> {
     fn finish(mut self) -> Result<(Staged, Vec<String>), EngineError> {
         let mut databases = Vec::new();
         for index in 0..self.databases.len() {
-            let StagingDatabase { plan, staged, failed, file } = &mut self.databases[index];
-            let (plan, staged, failed, file) = (*plan, staged.take(), *failed, file.clone());
-            let checked = match staged {
+            let StagingDatabase { plan, staging, failed, folder } = &mut self.databases[index];
+            let (plan, staging, failed) = (*plan, staging.take(), *failed);
+            let lost = |name: String| EngineError::Damaged {
+                path: self.plan.request.source.clone(),
+                first: format!("`{name}` is missing"),
+                count: 1,
+            };
+            let checked = match staging {
                 _ if failed => None,
                 None => {
-                    let lost = EngineError::Damaged {
-                        path: self.plan.request.source.clone(),
-                        first: format!("`{file}` is missing"),
-                        count: 1,
-                    };
+                    let lost = lost(first_file(plan, folder));
                     self.tolerate(Err(lost))?
                 }
-                Some(staged) => {
-                    let checked = check(plan, staged, self.plan, self.run);
+                Some(staging) => {
+                    let staged = match staging.finish(&mut RunWatch(self.run)) {
+                        Err(DatabaseError::MissingFile { name }) => {
+                            Err(lost(format!("{folder}/{name}")))
+                        }
+                        staged => staged.map_err(EngineError::database(&plan.target.alias)),
+                    };
+                    let checked =
+                        staged.and_then(|staged| check(plan, staged, self.plan, self.run));
                     self.tolerate(checked)?
                 }
             };
@@ -294,6 +321,15 @@ impl Drop for Staging<'_> {
     }
 }
 
+/// The file without which nothing of a database can be staged.
+fn first_file(plan: &DatabasePlan, folder: &TreePath) -> String {
+    let name = match plan.captured.vendor.as_str() {
+        "sqlite" => sqlite::FILE_NAME,
+        _ => CATALOG_FILE,
+    };
+    format!("{folder}/{name}")
+}
+
 fn begin_tree(plan: &RestorePlan, storage: &StoragePlan) -> Result<StagedTree, MediaError> {
     let target = Target::new(&storage.live.location, &plan.id.to_string())?;
     target.begin(StageOptions { workers: workers(), ..StageOptions::default() })
@@ -312,27 +348,17 @@ fn put(tree: &mut StagedTree, entry: Entry, content: MemberContent<'_>) -> Resul
 
 fn check(
     plan: &DatabasePlan,
-    staged: sqlite::Staged,
+    mut staged: Box<dyn dalsegno_database::Staged>,
     whole: &RestorePlan,
     run: Run<'_>,
-) -> Result<sqlite::Staged, EngineError> {
+) -> Result<Box<dyn dalsegno_database::Staged>, EngineError> {
     let alias = &plan.target.alias;
     run.progress.stage(&format!("checking database {alias}"), None);
-    let expected: Vec<TableCount> = if whole.request.check {
-        plan.expected
-            .iter()
-            .map(|t| TableCount {
-                name: t.name.clone(),
-                rows: t.rows,
-                note: t.note.clone(),
-                damaged: false,
-            })
-            .collect()
-    } else {
-        Vec::new()
+    let tables = &plan.captured.tables[..];
+    let options = CheckOptions {
+        expected_counts: if whole.request.check { tables } else { &[] },
+        full: whole.request.full_check,
     };
-    let options =
-        sqlite::CheckOptions { expected_counts: &expected, full: whole.request.full_check };
     let report =
         staged.check(&options, &mut RunWatch(run)).map_err(EngineError::database(alias))?;
     if let Some(first) = report.problems.first() {
@@ -367,14 +393,6 @@ fn seal(
     let skip = site.own_folders();
     tree.seal(strategy, &storage.selection, &skip, &cancelled)
         .map_err(EngineError::media(&storage.alias))
-}
-
-/// A database that replaces none gets the mode it had when it was backed up.
-fn give_recorded_mode(staged: &std::path::Path, entry: &Entry) -> Result<(), EngineError> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::Permissions::from_mode(entry.mode & 0o666);
-    std::fs::set_permissions(staged, mode)
-        .map_err(|e| EngineError::io("set the mode of", staged, e))
 }
 
 /// The content of a file as a reader.

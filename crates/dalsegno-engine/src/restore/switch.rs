@@ -7,7 +7,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dalsegno_database::sqlite;
+use dalsegno_database::SwitchOptions;
 use dalsegno_format::{Entry, EntryKind};
 use dalsegno_media::Resolution;
 use dalsegno_store::{Owner, create_folders, sync_folder};
@@ -18,13 +18,14 @@ use super::recover::{settle_database, settle_storage, sweep};
 use super::stage::Staged;
 use super::undo;
 use crate::backup::RunWatch;
-use crate::{EngineError, Run};
+use crate::{EngineError, Run, Site};
 
 /// How long a switch waits for those who hold a database.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Puts everything staged in place. On any failure what was switched is switched back.
 pub(super) fn switch(
+    site: &Site,
     plan: &RestorePlan,
     staged: Staged,
     record: &mut RestoreRecord,
@@ -32,14 +33,15 @@ pub(super) fn switch(
 ) -> Result<Vec<String>, EngineError> {
     run.progress.stage("switching", None);
     record.enter(State::Switching)?;
-    match switch_all(plan, staged, record, run) {
-        Ok(()) => close(plan, record, run),
-        Err(error) => Err(back(error, record, run)),
+    match switch_all(site, plan, staged, record, run) {
+        Ok(()) => close(site, plan, record, run),
+        Err(error) => Err(back(site, error, record, run)),
     }
 }
 
 /// Writes the last line of the record.
 fn close(
+    site: &Site,
     plan: &RestorePlan,
     record: &mut RestoreRecord,
     run: Run<'_>,
@@ -55,16 +57,17 @@ fn close(
         }
         Err(error) => {
             record.state = State::Switching;
-            Err(back(error, record, run))
+            Err(back(site, error, record, run))
         }
     }
 }
 
-fn back(first: EngineError, record: &mut RestoreRecord, run: Run<'_>) -> EngineError {
+fn back(site: &Site, first: EngineError, record: &mut RestoreRecord, run: Run<'_>) -> EngineError {
     let nothing = record.databases.iter().all(|d| d.switched.is_none())
         && record.storages.iter().all(|s| s.switched.is_none())
         && record.fixtures.is_empty();
-    let undone = sweep(record).and_then(|()| undo::undo_steps(record, undo::Present::Keep, run));
+    let undone =
+        sweep(site, record).and_then(|()| undo::undo_steps(site, record, undo::Present::Keep, run));
     record.error = Some(first.to_string());
     let closed = undone.and_then(|_| record.finish(State::Failed, run));
     match closed {
@@ -79,13 +82,14 @@ fn back(first: EngineError, record: &mut RestoreRecord, run: Run<'_>) -> EngineE
 }
 
 fn switch_all(
+    site: &Site,
     plan: &RestorePlan,
     staged: Staged,
     record: &mut RestoreRecord,
     run: Run<'_>,
 ) -> Result<(), EngineError> {
     let mut failures = Vec::new();
-    let options = sqlite::SwitchOptions { busy_timeout: BUSY_TIMEOUT };
+    let options = SwitchOptions { lock_timeout: BUSY_TIMEOUT };
     for (index, database) in staged.databases.into_iter().enumerate() {
         let Some(database) = database else { continue };
         let alias = record.databases[index].alias.clone();
@@ -98,8 +102,8 @@ fn switch_all(
             }
             Err(EngineError::Cancelled) => return Err(EngineError::Cancelled),
             Err(error) if plan.request.keep_going => {
-                let id = record.id.to_string();
-                settle_database(&mut record.databases[index], &id)?;
+                let id = record.id;
+                settle_database(site, &mut record.databases[index], id)?;
                 failures.push(error.to_string());
             }
             Err(error) => return Err(error),
@@ -146,10 +150,10 @@ fn check_live(plan: &RestorePlan, record: &RestoreRecord, run: Run<'_>) -> Vec<S
         if step.switched.is_none() || !plan.request.check {
             continue;
         }
-        let source = sqlite::Source::Live(&step.live, BUSY_TIMEOUT);
-        match sqlite::table_counts(source, &mut RunWatch(run)) {
+        let live = database.target.database.table_counts(BUSY_TIMEOUT, &mut RunWatch(run));
+        match live {
             Ok(live) => {
-                let differs = database.expected.iter().filter(|expected| {
+                let differs = database.captured.tables.iter().filter(|expected| {
                     let now = live.iter().find(|t| t.name == expected.name);
                     expected.rows.is_some() && now.map(|t| t.rows) != Some(expected.rows)
                 });

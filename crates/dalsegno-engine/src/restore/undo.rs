@@ -1,9 +1,8 @@
 //! The ways back: `rollback` puts the old data in place again, `discard` drops them.
 
 use std::fs;
-use std::path::PathBuf;
 
-use dalsegno_database::{DatabaseError, sqlite};
+use dalsegno_database::{DatabaseError, Place, RollbackOptions};
 use dalsegno_media::MediaError;
 use dalsegno_store::sync_folder;
 
@@ -20,7 +19,7 @@ pub struct RollbackReport {
     /// The record afterwards.
     pub record: RestoreRecord,
     /// What was written after the restore and is kept.
-    pub present: Vec<PathBuf>,
+    pub present: Vec<Place>,
 }
 
 /// What a discard did.
@@ -29,7 +28,7 @@ pub struct DiscardReport {
     /// The record afterwards.
     pub record: RestoreRecord,
     /// The kept old data that are gone.
-    pub removed: Vec<PathBuf>,
+    pub removed: Vec<Place>,
 }
 
 /// Puts back what a restore replaced. When data were written since, it is refused without `force`;
@@ -56,15 +55,15 @@ pub fn rollback(
     }
     record.check_places(site)?;
     if !force {
-        refuse_changed(&record, run)?;
+        refuse_changed(site, &record, run)?;
     }
     run.progress.stage("rolling back", None);
     record.enter(State::RollingBack)?;
     let before = record.switched_steps();
     let now = if force { Present::Keep } else { Present::Refuse };
-    let present = match undo_steps(&mut record, now, run) {
+    let present = match undo_steps(site, &mut record, now, run) {
         Ok(present) => present,
-        Err(error) if is_as_before(&mut record, &before) => return Err(error),
+        Err(error) if is_as_before(site, &mut record, &before) => return Err(error),
         Err(error) => return Err(stuck(&record, &before, error)),
     };
     record.finish(State::RolledBack, run)?;
@@ -72,9 +71,9 @@ pub fn rollback(
 }
 
 /// Takes the rollback back when nothing of it was done: the next verb must not finish what failed.
-fn is_as_before(record: &mut RestoreRecord, before: &[String]) -> bool {
+fn is_as_before(site: &Site, record: &mut RestoreRecord, before: &[String]) -> bool {
     record.switched_steps() == before
-        && sweep(record).is_ok()
+        && sweep(site, record).is_ok()
         && record.switched_steps() == before
         && record.enter(State::Switched).is_ok()
 }
@@ -111,24 +110,26 @@ pub fn discard(
     record.check_places(site)?;
     run.progress.stage("discarding the old data", None);
     record.enter(State::Discarding)?;
-    let removed = discard_steps(&record, run)?;
+    let removed = discard_steps(site, &record, run)?;
     record.finish(State::Discarded, run)?;
     Ok(DiscardReport { record, removed })
 }
 
 /// Drops everything a restore keeps beside the live data; may be run again after being killed.
 pub(super) fn discard_steps(
+    site: &Site,
     record: &RestoreRecord,
     run: Run<'_>,
-) -> Result<Vec<PathBuf>, EngineError> {
+) -> Result<Vec<Place>, EngineError> {
     let removed = record.keeps();
     // What cannot be removed does not keep the rest.
     let mut failed = None;
     for step in &record.databases {
-        let target = sqlite::Target::new(&step.live, &record.id.to_string());
-        let done = target.and_then(|target| sqlite::discard(&target));
+        let done = step
+            .target(site, record.id)
+            .and_then(|target| target.discard().map_err(EngineError::database(&step.alias)));
         crate::step::step("discard");
-        failed = failed.or(done.map_err(EngineError::database(&step.alias)).err());
+        failed = failed.or(done.err());
     }
     let cancelled = || run.cancel.requested();
     for step in &record.storages {
@@ -166,13 +167,18 @@ pub(super) enum Present {
 }
 
 /// Looks at everything before anything is put back: a refusal half-way would leave a mixture.
-pub(super) fn refuse_changed(record: &RestoreRecord, run: Run<'_>) -> Result<(), EngineError> {
+pub(super) fn refuse_changed(
+    site: &Site,
+    record: &RestoreRecord,
+    run: Run<'_>,
+) -> Result<(), EngineError> {
     for step in &record.databases {
         let Some(switched) = &step.switched else { continue };
         let failed = || EngineError::database(&step.alias);
-        if sqlite::written_since(switched, BUSY_TIMEOUT).map_err(failed())? {
-            let path = step.live.clone();
-            return Err(failed()(DatabaseError::ChangedSince { path }));
+        let target = step.target(site, record.id)?;
+        if target.written_since(switched, BUSY_TIMEOUT).map_err(failed())? {
+            let place = step.live.clone();
+            return Err(failed()(DatabaseError::ChangedSince { place }));
         }
     }
     for step in &record.fixtures {
@@ -196,10 +202,11 @@ pub(super) fn refuse_changed(record: &RestoreRecord, run: Run<'_>) -> Result<(),
 /// Puts back every step that was switched, the last first; each is struck from the record when it
 /// is done, so that a rollback that was killed can be run again.
 pub(super) fn undo_steps(
+    site: &Site,
     record: &mut RestoreRecord,
     now: Present,
     run: Run<'_>,
-) -> Result<Vec<PathBuf>, EngineError> {
+) -> Result<Vec<Place>, EngineError> {
     let force = now != Present::Refuse;
     let mut present = Vec::new();
     while let Some(step) = record.fixtures.last().cloned() {
@@ -208,7 +215,7 @@ pub(super) fn undo_steps(
         if was_switched && now == Present::Keep && step.is_changed()? && !step.is_kept_itself() {
             let aside = step.present(&record.id.short());
             fs::rename(&step.live, &aside).map_err(|e| EngineError::io("keep", &step.live, e))?;
-            present.push(aside.clone());
+            present.push(Place::File(aside.clone()));
             record.present_fixtures.push(aside);
         }
         match &step.kept {
@@ -241,21 +248,24 @@ pub(super) fn undo_steps(
         };
         step.switched = None;
         step.present = back.present.filter(|_| written.is_some());
-        present.extend(step.present.clone());
+        present.extend(step.present.clone().map(Place::File));
         record.write()?;
         if let (None, Some(there)) = (written, there) {
             // Nothing but the restored backup; what cannot be removed, `doctor` names.
             let _ = dalsegno_media::discard(&there.live, &cancelled);
         }
     }
-    let options = sqlite::RollbackOptions { busy_timeout: BUSY_TIMEOUT, force };
+    let options = RollbackOptions { lock_timeout: BUSY_TIMEOUT, force };
+    let id = record.id;
     for index in (0..record.databases.len()).rev() {
         let step = &mut record.databases[index];
         let Some(switched) = step.switched.clone() else { continue };
-        let back = match sqlite::rollback(&switched, options, &mut RunWatch(run)) {
+        let target = step.target(site, id)?;
+        let back = match target.rollback(&switched, options, &mut RunWatch(run)) {
             // The kept copy goes last: a rollback that was killed after that is done.
             Err(DatabaseError::KeptMissing { .. })
-                if record.state == State::RollingBack && step.live.exists() =>
+                if record.state == State::RollingBack
+                    && !target.holds(&switched).map_err(EngineError::database(&step.alias))? =>
             {
                 step.switched = None;
                 record.write()?;

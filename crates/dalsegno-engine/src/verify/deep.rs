@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use dalsegno_archive::Archive;
-use dalsegno_database::sqlite;
+use dalsegno_database::{TableHash, sqlite};
 use dalsegno_format::{Manifest, TableRows, tree};
 use dalsegno_store::{FolderOptions, LocalFolder, ObjectName, Staged, create_folders, sweep_of};
 
@@ -105,7 +105,7 @@ pub(super) fn check(
 }
 
 /// What cannot be counted here, a virtual table for one, says so in a note of its own.
-fn wrong_counts(expected: &[TableRows], found: &[sqlite::TableHash]) -> Vec<String> {
+fn wrong_counts(expected: &[TableRows], found: &[TableHash]) -> Vec<String> {
     let wrong = |table: &TableRows| {
         let rows = table.rows?;
         match found.iter().find(|t| t.name == table.name) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::setting::DatabaseOptions;
-use crate::secret::Secret;
+use crate::Secret;
 use crate::sqlite_location::SqliteLocation;
 
 /// What `connection.vendor` says, whatever engine is wrapped around it.

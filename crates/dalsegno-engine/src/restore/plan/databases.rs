@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use dalsegno_database::sqlite;
-use dalsegno_format::TableRows;
+use dalsegno_database::{Database, Quiet, TableCount, sqlite};
 
 use super::{DatabasePlan, RestorePlan, TablePlan, require_absent};
 use crate::backup::BUSY_TIMEOUT;
+use crate::captured::captured;
 use crate::restore::RestoreRequest;
 use crate::site::LiveDatabase;
 use crate::{EngineError, Site, compatibility};
@@ -89,35 +90,39 @@ fn plan_database(
     let held = plan.manifest.completion.databases.get(source);
     let elsewhere = plan.request.to_database.is_some();
     let target = match &plan.request.to_database {
-        Some(path) => new_place(path, "sqlite")?,
+        Some(path) => new_place(path)?,
         None => site.database(alias, "restore")?,
     };
-    if described.vendor != target.vendor {
+    let database = target.database.clone();
+    if described.vendor != database.vendor() {
         return Err(EngineError::WrongEngine {
             source_alias: source.to_owned(),
             alias: target.alias,
             backup: described.vendor.clone(),
-            live: target.vendor,
+            live: database.vendor().to_owned(),
         });
     }
-    let expected = held.map(|h| h.tables.clone()).unwrap_or_default();
-    let exists = target.path.symlink_metadata().is_ok();
-    let live = if exists { live_counts(&target.path) } else { BTreeMap::new() };
+    let captured = captured(held, &described.vendor);
+    let failed = || EngineError::database(&target.alias);
+    let exists = database.exists().map_err(failed())?;
+    let live = if exists { live_counts(database.as_ref()) } else { BTreeMap::new() };
+    let way = database.plan(&captured, BUSY_TIMEOUT).map_err(failed())?;
     let migrations = plan.manifest.metadata.migrations.get(source);
     Ok(DatabasePlan {
         source: source.to_owned(),
         exists,
         elsewhere,
         bytes: held.map_or(0, |h| h.bytes),
-        tables: tables(&live, &expected),
+        tables: tables(&live, &captured.tables),
         gap: compatibility::gap(site, migrations.map(Vec::as_slice)).filter(|_| !elsewhere),
-        expected,
+        way,
+        captured,
         target,
     })
 }
 
 /// A restore beside the site never touches anything that exists.
-fn new_place(path: &Path, vendor: &str) -> Result<LiveDatabase, EngineError> {
+fn new_place(path: &Path) -> Result<LiveDatabase, EngineError> {
     require_absent(path)?;
     let text = path.to_string_lossy();
     for end in ["-wal", "-shm", "-journal"] {
@@ -133,21 +138,21 @@ fn new_place(path: &Path, vendor: &str) -> Result<LiveDatabase, EngineError> {
     }
     Ok(LiveDatabase {
         alias: path.display().to_string(),
-        vendor: vendor.to_owned(),
         engine: None,
-        path: path.to_owned(),
+        database: Arc::new(sqlite::Location::new(path)),
     })
 }
 
 /// Rows of the live tables; a live database that cannot be read has none that could be shown, and
 /// that is no reason not to restore it.
-fn live_counts(path: &Path) -> BTreeMap<String, Option<u64>> {
-    sqlite::table_counts(sqlite::Source::Live(path, BUSY_TIMEOUT), &mut dalsegno_database::Quiet)
+fn live_counts(database: &dyn Database) -> BTreeMap<String, Option<u64>> {
+    database
+        .table_counts(BUSY_TIMEOUT, &mut Quiet)
         .map(|tables| tables.into_iter().map(|t| (t.name, t.rows)).collect())
         .unwrap_or_default()
 }
 
-fn tables(live: &BTreeMap<String, Option<u64>>, after: &[TableRows]) -> Vec<TablePlan> {
+fn tables(live: &BTreeMap<String, Option<u64>>, after: &[TableCount]) -> Vec<TablePlan> {
     let mut names: Vec<&String> = live.keys().chain(after.iter().map(|t| &t.name)).collect();
     names.sort();
     names.dedup();

@@ -8,7 +8,8 @@ mod storages;
 use std::path::{Path, PathBuf};
 
 use dalsegno_archive::{Archive, Check};
-use dalsegno_format::{BackupId, Manifest, TableRows};
+use dalsegno_database::{Captured, Place, SwitchPlan};
+use dalsegno_format::{BackupId, Manifest};
 use dalsegno_media::{Changes, Selection};
 
 pub(crate) use storages::below;
@@ -60,7 +61,9 @@ pub struct DatabasePlan {
     pub tables: Vec<TablePlan>,
     /// Migrations against the code.
     pub gap: Option<MigrationGap>,
-    pub(crate) expected: Vec<TableRows>,
+    /// How it is put in place.
+    pub way: SwitchPlan,
+    pub(crate) captured: Captured,
 }
 
 /// Rows of one table now and after.
@@ -101,9 +104,10 @@ pub struct FixturePlan {
 
 impl RestorePlan {
     /// What the restore will replace.
-    pub(crate) fn lives(&self) -> Vec<PathBuf> {
-        let databases = self.databases.iter().map(|d| d.target.path.clone());
-        databases.chain(self.storages.iter().map(|s| s.live.location.clone())).collect()
+    pub(crate) fn lives(&self) -> Vec<Place> {
+        let databases = self.databases.iter().map(|d| d.target.place());
+        let storages = self.storages.iter().map(|s| Place::File(s.live.location.clone()));
+        databases.chain(storages).collect()
     }
 }
 
@@ -155,7 +159,7 @@ pub fn plan_restore(
     room::require_space(&plan)?;
     room::require_rights(&plan)?;
     if request.dry_run {
-        obstacle::look_ahead(site, &archive, &mut plan, run)?;
+        obstacle::look_ahead(site, &mut plan, run)?;
     }
     Ok(plan)
 }

@@ -21,9 +21,11 @@ pub(super) fn require_space(plan: &RestorePlan) -> Result<(), EngineError> {
         }
     };
     for database in &plan.databases {
-        let live = database.target.path.metadata().map_or(0, |m| m.len());
+        // What a server needs is its own to tell.
+        let Some(file) = database.target.file() else { continue };
+        let live = database.target.database.size().unwrap_or(0);
         // The staged copy, the kept old one, and the journal of the switch.
-        add(&database.target.path, database.bytes + live + live.max(database.bytes));
+        add(&file, database.bytes + live + live.max(database.bytes));
     }
     for storage in &plan.storages {
         let place = staging_folder(storage)?;
@@ -47,7 +49,8 @@ pub(super) fn require_space(plan: &RestorePlan) -> Result<(), EngineError> {
 /// Whether this user may write where the restore will.
 pub(super) fn require_rights(plan: &RestorePlan) -> Result<(), EngineError> {
     for database in &plan.databases {
-        let folder = database.target.path.ancestors().skip(1).find(|p| p.is_dir());
+        let file = database.target.file();
+        let folder = file.as_deref().and_then(|f| f.ancestors().skip(1).find(|p| p.is_dir()));
         if let Some(folder) = folder.filter(|folder| !may_write(folder)) {
             let what = format!("the folder of database {}", database.target.alias);
             return Err(EngineError::NotWritable { path: folder.to_owned(), what });

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::masking::MASK;
+/// What stands in the place of a secret.
+pub const MASK: &str = "***";
 
 /// A secret: printed, logged or serialized it is `***`; only [`Secret::expose`] gives it away.
 #[derive(Clone, PartialEq, Eq)]
