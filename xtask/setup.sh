@@ -81,6 +81,19 @@ check() {
 # The archives are opened with the tools that an operator has; other users and mounts are real ones.
 run_by_tests() {
     need tar=tar gzip=gzip zstd=zstd sha256sum=coreutils setpriv=util-linux unshare=util-linux mount=mount
+    postgres_server
+}
+
+# The tests start servers of their own: the package shall make no cluster and start none.
+postgres_server() {
+    for initdb in /usr/lib/postgresql/*/bin/initdb; do
+        [ ! -x "$initdb" ] || return 0
+    done
+    install postgresql-common
+    conf=/etc/postgresql-common/createcluster.conf
+    set -- sed -i 's/^#* *create_main_cluster.*/create_main_cluster = false/' "$conf"
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+    install postgresql
 }
 
 bench() {
