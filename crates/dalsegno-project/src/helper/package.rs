@@ -14,6 +14,7 @@ macro_rules! modules {
 
 const MODULES: &[(&str, &str)] = modules![
     "__init__",
+    "connection",
     "conversation",
     "databases",
     "descriptor",
@@ -22,6 +23,9 @@ const MODULES: &[(&str, &str)] = modules![
     "helper",
     "migrations",
     "models",
+    "mysql",
+    "option_file",
+    "postgresql",
     "settings",
     "sqlite_names",
     "start",
