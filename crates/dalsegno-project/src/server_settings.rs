@@ -76,11 +76,6 @@ fn postgresql(database: &DatabaseDescriptor, base: &Path) -> Result<Connection, 
 fn mysql(database: &DatabaseDescriptor, base: &Path) -> Result<Connection, String> {
     let options = &database.options;
     let mut connection = stated(database, options)?;
-    let socket = text(options, &["unix_socket", "socket"]).map(PathBuf::from);
-    connection.socket = socket.or(connection.socket);
-    if connection.socket.is_some() {
-        connection.host = None;
-    }
     connection.init_command = text(options, &["init_command"]);
     let ssl: DatabaseOptions = match options.expose("ssl") {
         Some(Value::Object(members)) => members.clone().into_iter().collect(),
@@ -111,7 +106,7 @@ fn mysql(database: &DatabaseDescriptor, base: &Path) -> Result<Connection, Strin
 
 /// What both kinds of server have in common; an option wins over the place that a URL has for it.
 fn stated(database: &DatabaseDescriptor, options: &DatabaseOptions) -> Result<Connection, String> {
-    let host = text(options, &["host"]).or_else(|| database.host.clone());
+    let host = text(options, &["host", "unix_socket", "socket"]).or_else(|| database.host.clone());
     let port = text(options, &["port"]).or_else(|| database.port.clone());
     let port = port.map(|port| port.parse().map_err(|_| "its port is no number up to 65535"));
     let (socket, host) = match host {
@@ -184,6 +179,7 @@ mod tests {
             ("postgres:///x?user=u&host=/var/run/Pg&port=6543", socket("/var/run/Pg", 6543)),
             ("postgres://u@/x?host=h", tcp("h", 5432)),
             ("postgres://u@:6543/x?host=h", tcp("h", 6543)),
+            ("postgres://u@:6543/x?socket=/var/run", socket("/var/run", 6543)),
             ("psql://u@//var/run/Pg/x", socket("/var/run/Pg", 5432)),
             ("mysql://u@db.example/x", tcp("db.example", 3306)),
             ("mariadb://u@[2001:db8::1]:3307/x", tcp("2001:db8::1", 3307)),

@@ -15,7 +15,7 @@ from .values import Json, plain, text
 # Seconds one database may take to tell which migrations it holds.
 DATABASE_PATIENCE = 5.0
 # A server that refuses within that time is there, and may answer for another database.
-REFUSAL = 1.0
+REFUSAL = 2.0
 
 
 class Probe:
