@@ -59,6 +59,23 @@ need() {
     [ -z "$left" ] || fail "still not on PATH after the installation:$left"
 }
 
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# servers COMMAND=PACKAGE...: Debian's own service of each is not started; the tests start theirs as they need them.
+servers() {
+    PATH=$PATH:/usr/sbin
+    [ -n "$(missing "$@")" ] || return 0
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ] && command -v apt-get >/dev/null 2>&1; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        trap 'as_root rm -f "$policy"' EXIT
+        as_root chmod 755 "$policy"
+    fi
+    need "$@"
+}
+
 build() {
     command -v cargo >/dev/null 2>&1 ||
         fail "Rust is missing; Debian's is too old. Run: curl --proto '=https' -sSf https://sh.rustup.rs | sh"
@@ -81,6 +98,20 @@ check() {
 # The archives are opened with the tools that an operator has; other users and mounts are real ones.
 run_by_tests() {
     need tar=tar gzip=gzip zstd=zstd sha256sum=coreutils setpriv=util-linux unshare=util-linux mount=mount
+    postgres_server
+    servers mariadbd=mariadb-server mariadb=mariadb-client
+}
+
+# The tests start servers of their own: the package shall make no cluster and start none.
+postgres_server() {
+    for initdb in /usr/lib/postgresql/*/bin/initdb; do
+        [ ! -x "$initdb" ] || return 0
+    done
+    install postgresql-common
+    conf=/etc/postgresql-common/createcluster.conf
+    set -- sed -i 's/^#* *create_main_cluster.*/create_main_cluster = false/' "$conf"
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+    install postgresql
 }
 
 bench() {

@@ -45,7 +45,7 @@ class Packaging(unittest.TestCase):
             "LICENSE-MIT",
             "crates/dalsegno-project/src/helper/bootstrap.py",
             "python/backups/apps.py",
-            "python/dalsegno/describe.py",
+            "python/dalsegno/describe/helper.py",
             "xtask/packaging/dalsegno_wheel.py",
         ):
             self.assertIn(name, names)

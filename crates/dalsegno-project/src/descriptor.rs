@@ -1,6 +1,6 @@
 //! The descriptor: what a project says of itself.
 //!
-//! Made by `describe.py` inside the project's own Django, or from a configuration where there is
+//! Made by `dalsegno/describe` inside the project's own Django, or from a configuration where there is
 //! none. Readers ignore keys they do not know and fill in those that are missing, so that an
 //! engine and a helper of different ages understand each other. Whatever only a database can tell
 //! is `None` where it did not answer; nothing is guessed.

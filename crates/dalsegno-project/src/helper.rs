@@ -1,8 +1,8 @@
 //! The conversation with Django's Python.
 //!
 //! One process of the project's own interpreter, frames both ways, one question at a time; the
-//! other side is `python/dalsegno/describe.py`, where the protocol is written down. The text of
-//! that script goes through the pipe, so that no file is needed beside the site.
+//! other side is `python/dalsegno/describe`, where the protocol is written down. The texts of that
+//! package go through the pipe, so that no file is needed beside the site.
 //!
 //! Requests go to the child's standard input and answers come from its standard output, which the
 //! child takes away from the site before any of the site's code runs; what the site prints is kept
@@ -11,6 +11,7 @@
 
 mod frame;
 mod output;
+mod package;
 mod process;
 
 use std::path::PathBuf;

@@ -28,7 +28,12 @@ const ALLOWED: &[&str] = &[
 const EXCEPTIONS: &[(&str, &str)] = &[
     // The Boost licence asks for less than MIT does: no notice with a binary.
     ("xxhash-rust", "BSL-1.0"),
+    // Data: Mozilla's list of authorities. The licence asks only that it be kept with them.
+    ("webpki-roots", "CDLA-Permissive-2.0"),
 ];
+
+/// Packages whose manifest names no licence, and what the file that comes with them is.
+const IN_A_FILE: &[(&str, &str)] = &[("webpki", "ISC")];
 
 /// Packages of which the tree holds one version: two SQLite libraries in one process would take
 /// each other's file locks away when either closes a file.
@@ -67,7 +72,8 @@ pub(super) fn check(packages: &[Package], files: &BTreeMap<&str, &str>) -> Vec<F
 }
 
 fn complaint(package: &str, licence: Option<&str>) -> Option<String> {
-    let Some(text) = licence else {
+    let in_a_file = IN_A_FILE.iter().find(|(name, _)| *name == package).map(|(_, text)| *text);
+    let Some(text) = licence.or(in_a_file) else {
         return Some("it names no licence".to_owned());
     };
     let allowed = |name: &str| ALLOWED.contains(&name) || EXCEPTIONS.contains(&(package, name));
@@ -109,7 +115,8 @@ mod tests {
             manifest: Some("xtask/Cargo.toml".to_owned()),
             ..package("xtask", "0.1.0", Some("MIT OR Apache-2.0"), None)
         };
-        assert!(said(&[exception, unusual, ours]).is_empty());
+        let in_a_file = package("webpki", "0.22.4", None, Some(CRATES_IO));
+        assert!(said(&[exception, unusual, ours, in_a_file]).is_empty());
     }
 
     #[test]

@@ -6,22 +6,15 @@ use super::tree::SourceFile;
 const QUESTION: usize = 400;
 const ERROR: usize = 800;
 
-/// Never an error, but still a question.
-const EXCEPTIONS: &[&str] = &[
-    // The engine hands it as one text to the site's interpreter, where it can import none of ours.
-    "python/dalsegno/describe.py",
-];
-
 pub(super) fn check(files: &[SourceFile]) -> Vec<Finding> {
     files
         .iter()
         .filter(|file| ["rs", "py"].contains(&file.extension()) && is_written_code(&file.path))
         .filter_map(|file| {
             let lines = lines_without_tests(&file.text);
-            let may_be_long = EXCEPTIONS.contains(&file.path.as_str());
             match lines {
                 0..=QUESTION => None,
-                _ if lines > ERROR && !may_be_long => Some(Finding::error(
+                _ if lines > ERROR => Some(Finding::error(
                     &file.path,
                     lines,
                     format!("{lines} lines: more than {ERROR}, find what it can be divided into"),
@@ -74,7 +67,6 @@ mod tests {
             file("shop/test_views.py", &long(2000)),
             file("shop/migrations/0001_initial.py", &long(2000)),
             file("docs/format.md", &long(2000)),
-            file("python/dalsegno/describe.py", &long(1200)),
         ]);
         let weights: Vec<_> =
             found.iter().map(|it| (it.path.as_str(), it.line, it.weight)).collect();
@@ -84,7 +76,6 @@ mod tests {
                 ("src/long.rs", 401, Weight::Question),
                 ("src/limit.py", 800, Weight::Question),
                 ("src/endless.py", 801, Weight::Error),
-                ("python/dalsegno/describe.py", 1200, Weight::Question),
             ]
         );
     }

@@ -11,11 +11,9 @@ use serde_json::Value;
 
 use super::frame::{self, FrameError};
 use super::output::Output;
+use super::package::package;
 
-/// The other side of the conversation.
-const SCRIPT: &str = include_str!("../../../../python/dalsegno/describe.py");
-
-/// Takes the standard streams away from the site, then reads and runs [`SCRIPT`].
+/// Takes the standard streams away from the site, then reads and runs [`package`].
 const BOOTSTRAP: &str = include_str!("bootstrap.py");
 
 /// What the bootstrap writes before the first frame: start-up files of Python may print before it.
@@ -35,7 +33,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts `interpreter` in `folder` and sends it the script and its configuration.
+    /// Starts `interpreter` in `folder` and sends it the package and its configuration.
     pub(super) fn spawn(
         interpreter: &Path,
         folder: &Path,
@@ -57,7 +55,7 @@ impl Process {
         let requests = writer(child.stdin.take());
         let answers = reader(child.stdout.take(), output.clone());
         let process = Self { child, requests: Some(requests), answers, output };
-        for frame in [frame::framed(SCRIPT.as_bytes()), frame::encoded(configuration)] {
+        for frame in [frame::encoded(&package()), frame::encoded(configuration)] {
             process.send(frame.map_err(io::Error::other)?);
         }
         Ok(process)

@@ -1,0 +1,190 @@
+"""Each alias of ``DATABASES``: what settings say, and what the database says if it answers."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+from .errors import sentence
+from .sqlite_names import sqlite_file, sqlite_uri, uri_parameters
+from .values import Json, plain
+
+# Seconds one database may take to tell which migrations it holds.
+DATABASE_PATIENCE = 5.0
+
+
+class Probe:
+    """One alias: what settings say, and what the database itself says if it answers."""
+
+    def __init__(self, alias: str, configuration: Json) -> None:
+        self.alias = alias
+        self.description = _configured(alias, configuration)
+        # Says what column type a field has there; None where the driver cannot be loaded.
+        self.connection: Any = None
+        # What the database said; None while it says nothing.
+        self.answer: Json | None = None
+
+    def load(self) -> None:
+        from django.db import connections
+
+        try:
+            self.connection = connections[self.alias]
+            self.description["vendor"] = self.connection.vendor
+            if self.connection.vendor == "sqlite":
+                self._resolve_sqlite_name()
+        except Exception as error:
+            self.description["reason"] = sentence(error)
+
+    def _resolve_sqlite_name(self) -> None:
+        name = os.fsdecode(self.connection.settings_dict["NAME"] or "")
+        if not name:
+            self.description["reason"] = "its NAME is empty"
+            return
+        path = sqlite_file(name)
+        self.description["memory"] = path is None
+        if path is not None:
+            is_uri = name.startswith("file:")
+            self.description["name"] = sqlite_uri(path, uri_parameters(name)) if is_uri else path
+        if path is None:
+            self.description["reason"] = "it lives in memory"
+        elif not os.path.exists(path):
+            self.description["reachable"] = False
+            self.description["reason"] = "the database file does not exist"
+
+    def can_be_asked(self) -> bool:
+        return self.connection is not None and self.description["reason"] is None
+
+    def knows_types(self) -> bool:
+        # MySQL backends ask the server which types it has.
+        return self.connection is not None and (
+            self.connection.vendor != "mysql" or self.description["reachable"] is True
+        )
+
+    def ask(self) -> None:
+        """Runs in a thread of its own, since a driver may wait for ever."""
+        answer: Json = {}
+        try:
+            answer = self._asked()
+            answer["reachable"] = True
+        except Exception as error:
+            answer["reachable"] = False
+            answer["reason"] = sentence(error)
+        self.answer = answer
+
+    def _asked(self) -> Json:
+        from django.db import connections
+        from django.db.migrations.recorder import MigrationRecorder
+
+        connection = connections[self.alias].copy(self.alias)
+        options = connection.settings_dict["OPTIONS"]
+        if connection.vendor == "sqlite":
+            name = os.fsdecode(connection.settings_dict["NAME"])
+            parameters = uri_parameters(name)
+            if parameters.get("mode") != "ro":
+                # `rw` never creates a file, and unlike `ro` it leaves no -wal or -shm behind.
+                parameters["mode"] = "rw"
+            path = sqlite_file(name) or ""
+            connection.settings_dict["NAME"] = sqlite_uri(path, parameters)
+            options.pop("init_command", None)
+            options.pop("transaction_mode", None)
+            options["timeout"] = 1
+        elif connection.vendor in ("postgresql", "mysql"):
+            options.setdefault("connect_timeout", 3)
+        # Connections belong to their thread: this one is seen here only.
+        connections[self.alias] = connection
+        try:
+            connection.ensure_connection()
+            if connection.vendor == "sqlite":
+                with connection.cursor() as cursor:
+                    cursor.execute("PRAGMA query_only = 1")
+            recorder = MigrationRecorder(connection)
+            table = bool(recorder.has_table())
+            rows = recorder.migration_qs.order_by("id").values_list("app", "name") if table else []
+            return {
+                "server_version": _server_version(connection),
+                "is_mariadb": _is_mariadb(connection),
+                "migrations": {
+                    "table": table,
+                    "applied": [{"app": app, "name": name} for app, name in rows],
+                },
+            }
+        finally:
+            connection.close()
+
+
+def _configured(alias: str, configuration: Json) -> Json:
+    test = configuration.get("TEST") or {}
+    name = configuration.get("NAME")
+    port = configuration.get("PORT")
+    options = configuration.get("OPTIONS") or {}
+    return {
+        "vendor": None,
+        "engine": str(configuration.get("ENGINE") or ""),
+        "name": str(name or "") or None,
+        "memory": False,
+        "host": str(configuration.get("HOST") or "") or None,
+        "port": None if port in (None, "") else str(port),
+        "user": str(configuration.get("USER") or "") or None,
+        "password": str(configuration.get("PASSWORD") or "") or None,
+        "options": {str(key): plain(value) for key, value in options.items()},
+        "time_zone": configuration.get("TIME_ZONE"),
+        "atomic_requests": bool(configuration.get("ATOMIC_REQUESTS")),
+        "test_mirror": test.get("MIRROR"),
+        "reachable": None,
+        "reason": None,
+        "server_version": None,
+        "is_mariadb": None,
+        "migrations": {"table": None, "applied": None, "pending": None},
+    }
+
+
+def probe_databases() -> dict[str, Probe]:
+    from django.db import connections
+
+    probes = {alias: Probe(alias, dict(connections.settings[alias])) for alias in connections}
+    asked = []
+    for probe in probes.values():
+        probe.load()
+        if probe.can_be_asked():
+            thread = threading.Thread(target=probe.ask, daemon=True)
+            thread.start()
+            asked.append((probe, thread))
+    end = time.monotonic() + DATABASE_PATIENCE
+    for probe, thread in asked:
+        thread.join(max(0.0, end - time.monotonic()))
+        answer = probe.answer
+        if answer is None:
+            reason = f"it did not answer within {DATABASE_PATIENCE:g} seconds"
+            probe.description.update(reachable=False, reason=reason)
+        else:
+            probe.description["migrations"].update(answer.pop("migrations", {}))
+            probe.description.update(answer)
+    return probes
+
+
+def _server_version(connection: Any) -> str | None:
+    if connection.vendor == "sqlite":
+        return str(connection.Database.sqlite_version)
+    try:
+        version = connection.get_database_version()
+    except Exception:
+        return None
+    return ".".join(str(part) for part in version) if isinstance(version, tuple) else str(version)
+
+
+def _is_mariadb(connection: Any) -> bool | None:
+    if connection.vendor != "mysql":
+        return None
+    return bool(getattr(connection, "mysql_is_mariadb", False))
+
+
+def close_connections() -> None:
+    from django.db import connections
+
+    for alias in connections:
+        try:
+            connections[alias].close()
+        except Exception:
+            continue
