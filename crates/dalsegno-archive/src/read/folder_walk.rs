@@ -17,6 +17,7 @@ use super::entries::Source;
 use super::extents::{ExtentReader, extents_of};
 use super::loose::Survey;
 use super::stored_lists::folder_lists;
+use super::telling::Telling;
 use super::walk::{ContentCheck, Findings, Input, visit_file};
 use super::{Member, MemberContent, Progress, ReadError, ReadReport, Visit, Watch};
 use crate::folder::Folder;
@@ -35,30 +36,18 @@ pub(crate) struct FolderWalk<'a, 'w, 'p> {
 
 struct Watched<'a, 'p> {
     reader: ExtentReader,
-    watch: &'a mut Watch<'p>,
-    progress: &'a mut Progress,
-    told: u64,
-    cancelled: bool,
+    telling: Telling<'a, 'p>,
 }
 
 impl Input for Watched<'_, '_> {
     fn some(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(out)?;
-        self.progress.bytes += read as u64;
-        self.progress.stored += read as u64;
-        self.told += read as u64;
-        if self.told >= 1 << 20 {
-            self.told = 0;
-            (self.watch.progress)(*self.progress);
-            if (self.watch.cancelled)() {
-                self.cancelled = true;
-                return Err(io::Error::other("cancelled"));
-            }
-        }
+        // A folder stores contents as they are.
+        self.telling.came(read, |progress| progress.bytes)?;
         Ok(read)
     }
     fn cancelled(&self) -> bool {
-        self.cancelled || (self.watch.cancelled)()
+        self.telling.cancelled()
     }
 }
 
@@ -264,11 +253,11 @@ impl FolderWalk<'_, '_, '_> {
         }
         let reader = ExtentReader::new(file, &entry.kind);
         let canceller = self.watch.cancelled;
-        let mut input = Watched { reader, watch: self.watch, progress, told: 0, cancelled: false };
+        let mut input = Watched { reader, telling: Telling::new(self.watch, progress) };
         let check = ContentCheck { expected: digest, canceller, tolerant };
         let visit = self.visit.as_deref_mut();
         let wrong = visit_file(&entry, &mut input, &check, visit)?;
-        if input.cancelled {
+        if input.telling.has_stopped() {
             return Err(ArchiveError::Cancelled.into());
         }
         let Err(wrong) = wrong else { return Ok(true) };

@@ -19,6 +19,7 @@ mod sequential;
 mod stored_lists;
 mod tar_file;
 mod tar_walk;
+mod telling;
 mod unverified;
 mod verify;
 mod walk;
