@@ -1,0 +1,21 @@
+//! Lists and counts as the texts of errors have them.
+
+pub(super) fn named(steps: &[String]) -> String {
+    match steps {
+        [] => "nothing is".to_owned(),
+        [one] => format!("{one} is"),
+        all => format!("{} are", all.join(", ")),
+    }
+}
+
+pub(super) fn put_back(steps: &[String]) -> String {
+    match steps {
+        [] => "nothing has its old data back".to_owned(),
+        [one] => format!("{one} has its old data back"),
+        all => format!("{} have their old data back", all.join(", ")),
+    }
+}
+
+pub(super) fn more(count: usize) -> String {
+    if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() }
+}
