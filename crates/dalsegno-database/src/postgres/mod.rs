@@ -5,7 +5,11 @@
 
 mod access;
 pub mod catalog;
+mod connection;
+mod failure;
 mod switched;
+mod tls;
 
 pub use access::Access;
+pub use failure::{Cause, Failure};
 pub use switched::{Switched, Way};
