@@ -16,6 +16,7 @@ mod place;
 pub mod postgres;
 mod snapshot;
 pub mod sqlite;
+mod step;
 mod tls;
 
 pub use database::{

@@ -7,9 +7,11 @@ mod access;
 pub mod catalog;
 mod connection;
 mod failure;
+mod restore;
 mod switched;
 mod tls;
 
 pub use access::Access;
 pub use failure::{Cause, Failure};
+pub use restore::{leftovers, plan, remove_leftover, target};
 pub use switched::{Switched, Way};
