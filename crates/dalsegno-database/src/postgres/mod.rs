@@ -6,9 +6,16 @@
 mod access;
 pub mod catalog;
 mod connection;
+mod dump;
 mod failure;
+mod pool;
+mod program;
+mod schema;
+mod survey;
 mod switched;
 mod tls;
+mod toc;
+mod view;
 
 pub use access::Access;
 pub use failure::{Cause, Failure};
