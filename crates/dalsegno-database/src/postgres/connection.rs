@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use postgres::config::SslMode;
 use postgres::types::ToSql;
-use postgres::{CancelToken, Client, Config, NoTls, Row};
+use postgres::{CancelToken, Client, Config, NoTls, Row, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::{Cause, Failure, io_of, refused, said};
@@ -16,6 +16,8 @@ use crate::{DatabaseError, Place, Result, TlsMode, Watch};
 
 /// How long a server may take to answer a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// After how much silence it is asked whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How often it is asked whether the work shall stop.
 const ATTENTION: Duration = Duration::from_millis(50);
 
@@ -85,6 +87,9 @@ impl Session {
             .dbname(&access.database)
             .application_name("dalsegno")
             .connect_timeout(CONNECT_TIMEOUT)
+            .keepalives_idle(KEEPALIVE)
+            .keepalives_interval(KEEPALIVE)
+            .keepalives_retries(3)
             .ssl_mode(match access.tls.mode {
                 _ if socket => SslMode::Disable,
                 TlsMode::Disable => SslMode::Disable,
@@ -138,6 +143,16 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>> {
         self.client.query(sql, parameters).map_err(refused(action, &self.place))
+    }
+
+    /// The first column of every row, by the protocol that prepares nothing.
+    pub(super) fn simple(&mut self, action: impl fmt::Display, sql: &str) -> Result<Vec<String>> {
+        let messages = self.client.simple_query(sql).map_err(refused(action, &self.place))?;
+        let first = |message| match message {
+            SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
+            _ => None,
+        };
+        Ok(messages.into_iter().filter_map(first).collect())
     }
 
     /// The row of a query that has one.

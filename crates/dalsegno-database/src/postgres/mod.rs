@@ -6,10 +6,17 @@
 mod access;
 pub mod catalog;
 mod connection;
+mod dump;
 mod failure;
+mod pool;
+mod program;
 mod restore;
+mod schema;
+mod survey;
 mod switched;
 mod tls;
+mod toc;
+mod view;
 
 pub use access::Access;
 pub use failure::{Cause, Failure};

@@ -69,7 +69,7 @@ pub(super) fn exchange(
 
 /// Whether the names are as they should be after all.
 fn took_place(access: &Access, moves: &[Move]) -> bool {
-    let mut names = |server: &mut Session| {
+    let names = |server: &mut Session| {
         let sql = "SELECT datname::text FROM pg_catalog.pg_database";
         server.rows("list the databases", sql, &[])
     };

@@ -258,9 +258,11 @@ impl Staging {
         let taken = load.loaders.taken();
         let captured: HashMap<u32, _> = rows.tables.iter().map(|it| (it.id, it)).collect();
         for table in &catalog.tables {
-            let (rows, hash, parts) = captured
+            let (rows, hash, bytes, parts) = captured
                 .get(&table.id)
-                .map_or((0, format!("{:032x}", 0), 0), |it| (it.rows, it.hash.clone(), it.parts));
+                .map_or((0, format!("{:032x}", 0), 0, 0), |it| {
+                    (it.rows, it.hash.clone(), it.bytes, it.parts)
+                });
             let found = taken.get(&table.id);
             let wrong = match found {
                 None if parts == 0 && rows == 0 => continue,
@@ -271,7 +273,7 @@ impl Staging {
                 Some(it) if it.sum.rows() != rows => {
                     format!("{} has {} rows instead of {rows}", label(table), it.sum.rows())
                 }
-                Some(it) if it.sum.hash() != hash => {
+                Some(it) if it.sum.hash() != hash || it.sum.bytes() != bytes => {
                     format!("the rows of {} are not those that were captured", label(table))
                 }
                 Some(it) if it.confirmed != rows => {
