@@ -306,7 +306,9 @@ impl DatabaseError {
                 "Use `--force` to roll back all the same; the present state is kept first."
             }
             Self::KeptMissing { .. } => "Restore the backup made before that restore instead.",
-            Self::Exists { .. } | Self::PlaceTaken { .. } => "Finish, roll back or discard the earlier restore first.",
+            Self::Exists { .. } | Self::PlaceTaken { .. } => {
+                "Finish, roll back or discard the earlier restore first."
+            }
             _ => return None,
         };
         Some(text.to_owned())

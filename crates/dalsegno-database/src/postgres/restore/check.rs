@@ -4,7 +4,7 @@ use super::content::{read, reading};
 use super::loader::label;
 use super::session::qualified;
 use crate::postgres::Access;
-use crate::postgres::catalog::{Catalog, RowsTaken, Rows, Table, TableKind};
+use crate::postgres::catalog::{Catalog, Rows, RowsTaken, Table, TableKind};
 use crate::postgres::connection::Session;
 use crate::{CheckOptions, CheckReport, Result, TableCount, Watch};
 

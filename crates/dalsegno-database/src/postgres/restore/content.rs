@@ -185,7 +185,9 @@ pub(super) fn read(
             Err(error) => {
                 return Err(match error.downcast::<postgres::Error>() {
                     Ok(error) => refused(action(), &place)(error),
-                    Err(source) => crate::DatabaseError::Unreadable { name: name.to_owned(), source },
+                    Err(source) => {
+                        crate::DatabaseError::Unreadable { name: name.to_owned(), source }
+                    }
                 });
             }
         };

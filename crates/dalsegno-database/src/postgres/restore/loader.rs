@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{
+    Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel,
+};
 use std::thread::JoinHandle;
 use std::time::Duration;
 

@@ -100,7 +100,10 @@ mod tests {
             Some(("0123456789ab".to_owned(), Role::Old))
         );
         let short = Names::new("shop", "a_b").unwrap();
-        assert_eq!(parse("shop", &short.of(Role::Present)), Some(("a_b".to_owned(), Role::Present)));
+        assert_eq!(
+            parse("shop", &short.of(Role::Present)),
+            Some(("a_b".to_owned(), Role::Present))
+        );
     }
 
     #[test]

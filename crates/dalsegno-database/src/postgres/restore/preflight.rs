@@ -1,8 +1,8 @@
 use super::rights::{Rights, bound_to, sessions_out_of_reach};
 use crate::error::DatabaseError;
 use crate::postgres::Access;
-use crate::postgres::connection::{Session, quoted};
 use crate::postgres::catalog::{Catalog, DatabaseFacts, LAYOUT};
+use crate::postgres::connection::{Session, quoted};
 use crate::{Place, Result};
 
 /// Refuses what would end badly, before anything is made.
@@ -82,10 +82,8 @@ fn roles(server: &mut Session, rights: &Rights, catalog: &Catalog, place: &Place
         &wanted,
     )?;
     if !missing.is_empty() {
-        let create: Vec<String> = missing
-            .iter()
-            .map(|role| format!("CREATE ROLE {} NOLOGIN", quoted(role)))
-            .collect();
+        let create: Vec<String> =
+            missing.iter().map(|role| format!("CREATE ROLE {} NOLOGIN", quoted(role))).collect();
         return Err(refused(
             place,
             format!("the server lacks the role {}", listed(&missing)),

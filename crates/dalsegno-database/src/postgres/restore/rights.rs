@@ -19,7 +19,7 @@ impl Rights {
     pub(super) fn ask(server: &mut Session, live: &str) -> Result<Self> {
         let row = server.one(
             "ask for the rights of this role",
-                "SELECT r.rolname::text, r.rolsuper, r.rolcreatedb, \
+            "SELECT r.rolname::text, r.rolsuper, r.rolcreatedb, \
                  pg_catalog.pg_has_role(r.oid, d.datdba, 'USAGE') \
                  FROM pg_catalog.pg_roles r \
                  LEFT JOIN pg_catalog.pg_database d ON d.datname::text = $1 \
@@ -53,13 +53,10 @@ impl Rights {
 }
 
 /// Who is connected to a database, the server's own workers left out.
-pub(super) fn sessions_of(
-    server: &mut Session,
-    database: &str,
-) -> Result<Vec<Holder>> {
+pub(super) fn sessions_of(server: &mut Session, database: &str) -> Result<Vec<Holder>> {
     let rows = server.rows(
         "list the sessions",
-            "SELECT pid, concat_ws(' ', coalesce(usename::text, '?'), \
+        "SELECT pid, concat_ws(' ', coalesce(usename::text, '?'), \
              nullif(application_name, ''), client_addr::text) \
              FROM pg_catalog.pg_stat_activity \
              WHERE datname::text = $1 AND pid <> pg_catalog.pg_backend_pid() \
@@ -76,13 +73,10 @@ pub(super) fn sessions_of(
 }
 
 /// Sessions of others that this role may not end, which would keep a rename waiting for ever.
-pub(super) fn sessions_out_of_reach(
-    server: &mut Session,
-    database: &str,
-) -> Result<Vec<Holder>> {
+pub(super) fn sessions_out_of_reach(server: &mut Session, database: &str) -> Result<Vec<Holder>> {
     let rows = server.rows(
         "list the sessions",
-            "SELECT a.pid FROM pg_catalog.pg_stat_activity a \
+        "SELECT a.pid FROM pg_catalog.pg_stat_activity a \
              JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid, \
              pg_catalog.pg_roles me \
              WHERE me.rolname = current_user AND a.datname::text = $1 \
@@ -101,13 +95,10 @@ pub(super) fn sessions_out_of_reach(
 
 /// What a rename of the live database would leave hanging: prepared transactions, slots,
 /// subscriptions; each with the statement that ends it.
-pub(super) fn bound_to(
-    server: &mut Session,
-    database: &str,
-) -> Result<Vec<(String, String)>> {
+pub(super) fn bound_to(server: &mut Session, database: &str) -> Result<Vec<(String, String)>> {
     let rows = server.rows(
         "look for what is bound to the database",
-            "SELECT 'the prepared transaction ' || quote_literal(gid), \
+        "SELECT 'the prepared transaction ' || quote_literal(gid), \
                'ROLLBACK PREPARED ' || quote_literal(gid) \
              FROM pg_catalog.pg_prepared_xacts WHERE database::text = $1 \
              UNION ALL \

@@ -154,7 +154,10 @@ mod tests {
             step(12, &[], &[(1, Hold::Shared)], false),
         ];
         let mut schedule = Schedule::new(steps, [], []);
-        assert_eq!((schedule.start(), schedule.start(), schedule.start()), (Some(10), Some(12), None));
+        assert_eq!(
+            (schedule.start(), schedule.start(), schedule.start()),
+            (Some(10), Some(12), None)
+        );
         schedule.finished(10);
         assert_eq!(schedule.start(), None, "one index is still being built");
         schedule.finished(12);

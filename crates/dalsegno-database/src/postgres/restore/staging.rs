@@ -159,8 +159,7 @@ impl Staging {
             sessions.push(more);
         }
         let scheduled = work.scheduled.keys().copied().collect();
-        let builders =
-            Builders::start(sessions, work.schedule, work.scheduled, runner.clone());
+        let builders = Builders::start(sessions, work.schedule, work.scheduled, runner.clone());
         let settings = writing(catalog, &runner);
         let place = other(&self.place(), &name);
         self.load = Some(Load {
@@ -258,9 +257,8 @@ impl Staging {
         let taken = load.loaders.taken();
         let captured: HashMap<u32, _> = rows.tables.iter().map(|it| (it.id, it)).collect();
         for table in &catalog.tables {
-            let (rows, hash, bytes, parts) = captured
-                .get(&table.id)
-                .map_or((0, format!("{:032x}", 0), 0, 0), |it| {
+            let (rows, hash, bytes, parts) =
+                captured.get(&table.id).map_or((0, format!("{:032x}", 0), 0, 0), |it| {
                     (it.rows, it.hash.clone(), it.bytes, it.parts)
                 });
             let found = taken.get(&table.id);
@@ -285,9 +283,9 @@ impl Staging {
         }
         if load.large != u64::from(rows.large.parts) {
             let (found, expected) = (load.large, rows.large.parts);
-            return Err(self.damaged(format!(
-                "{found} of {expected} parts of the large objects are there"
-            )));
+            return Err(
+                self.damaged(format!("{found} of {expected} parts of the large objects are there"))
+            );
         }
         Ok(())
     }
