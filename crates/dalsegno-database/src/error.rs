@@ -6,7 +6,7 @@ use std::time::Duration;
 use dalsegno_format::ErrorKind;
 use thiserror::Error as ThisError;
 
-use crate::{Holder, Place};
+use crate::{Holder, Place, postgres};
 
 /// The result of everything in this crate.
 pub type Result<T, E = DatabaseError> = std::result::Result<T, E>;
@@ -212,6 +212,41 @@ pub enum DatabaseError {
         /// The file.
         path: PathBuf,
     },
+    /// A `PostgreSQL` database.
+    #[error(transparent)]
+    Postgres(Box<postgres::Failure>),
+    /// A restore into this server that would not come to a good end is not begun.
+    #[error("cannot restore into `{place}`: {reason}")]
+    NotRestorable {
+        /// The live database.
+        place: Place,
+        /// What stands against it.
+        reason: String,
+        /// The next thing to do.
+        hint: String,
+    },
+    /// What was captured, or what was made of it beside the live database, is not whole.
+    #[error("the backup of `{place}` is damaged: {problem}")]
+    DamagedBackup {
+        /// The live database.
+        place: Place,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file of the backup cannot be read.
+    #[error("cannot read `{name}`")]
+    Unreadable {
+        /// The file, below the folder of the database.
+        name: String,
+        /// What was said.
+        source: io::Error,
+    },
+    /// A restore of this id has already left a database here.
+    #[error("`{place}` already exists")]
+    PlaceTaken {
+        /// The database.
+        place: Place,
+    },
     /// The work was stopped on request.
     #[error("cancelled")]
     Cancelled,
@@ -232,16 +267,20 @@ impl DatabaseError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Locked { .. } => ErrorKind::Locked,
-            Self::ChangedSince { .. } | Self::Moved { .. } | Self::Exists { .. } => {
-                ErrorKind::Refused
-            }
+            Self::ChangedSince { .. }
+            | Self::Moved { .. }
+            | Self::Exists { .. }
+            | Self::NotRestorable { .. }
+            | Self::PlaceTaken { .. } => ErrorKind::Refused,
             Self::BadName { .. }
             | Self::NoStoredTable { .. }
             | Self::UnknownTable { .. }
             | Self::NotExcludable { .. } => ErrorKind::Usage,
-            Self::Damaged { .. } | Self::MissingFile { .. } | Self::StoredFile { .. } => {
-                ErrorKind::Damaged
-            }
+            Self::Damaged { .. }
+            | Self::DamagedBackup { .. }
+            | Self::MissingFile { .. }
+            | Self::StoredFile { .. } => ErrorKind::Damaged,
+            Self::Postgres(failure) => failure.kind(),
             Self::Cancelled => ErrorKind::Cancelled,
             _ => ErrorKind::Failed,
         }
@@ -250,6 +289,7 @@ impl DatabaseError {
     /// The next thing to do, as a full sentence.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::Postgres(failure) => return failure.hint(),
             Self::Missing { .. } => "Check `NAME` in the `DATABASES` setting.",
             Self::NotADatabase { .. } => {
                 "Check `NAME` in the `DATABASES` setting; a database encrypted by an extension \
@@ -279,7 +319,8 @@ impl DatabaseError {
             Self::NoPageAccess => {
                 "Build with `LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_DBPAGE_VTAB` in the environment."
             }
-            Self::Damaged { .. } | Self::MissingFile { .. } => {
+            Self::NotRestorable { hint, .. } => hint,
+            Self::Damaged { .. } | Self::DamagedBackup { .. } | Self::MissingFile { .. } => {
                 "The live database was not touched; restore another backup."
             }
             Self::Moved { .. } => "Nothing was changed; run the restore again.",
@@ -287,7 +328,9 @@ impl DatabaseError {
                 "Use `--force` to roll back all the same; the present state is kept first."
             }
             Self::KeptMissing { .. } => "Restore the backup made before that restore instead.",
-            Self::Exists { .. } => "Finish, roll back or discard the earlier restore first.",
+            Self::Exists { .. } | Self::PlaceTaken { .. } => {
+                "Finish, roll back or discard the earlier restore first."
+            }
             _ => return None,
         };
         Some(text.to_owned())

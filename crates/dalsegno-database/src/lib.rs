@@ -17,6 +17,7 @@ pub mod postgres;
 mod row_sum;
 mod snapshot;
 pub mod sqlite;
+mod step;
 pub mod stored;
 mod tls;
 

@@ -31,4 +31,8 @@ pub struct Switched {
     pub kept: Option<Place>,
     /// What tells later whether the live database was written to.
     pub content: String,
+    /// For how long, in milliseconds, clients of the live database were refused; 0 if that was not
+    /// measured.
+    #[serde(default)]
+    pub refused_for_ms: u64,
 }
