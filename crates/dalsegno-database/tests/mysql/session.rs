@@ -33,7 +33,7 @@ fn each_failure_to_connect_says_which_and_what_to_do() {
         let mut access = over_tcp(&server, TlsMode::Disable);
         change(&mut access);
         let error = mysql::table_counts(&access, WAIT, &mut Quiet).unwrap_err();
-        let all = format!("{} | {error:?} | {}", chain(&error), error.hint().unwrap());
+        let all = format!("{} | {error:?} | {}", chain(&error), error.hint().unwrap_or_default());
         assert!(!all.contains("hush") && !all.contains(server.password()), "{all}");
         all.replace(&server.port().to_string(), "PORT")
     };
@@ -82,7 +82,7 @@ fn settings_of_server_account_and_site_do_not_change_what_is_read() {
         "--idle-readonly-transaction-timeout=1",
         "--net-write-timeout=1",
         "--character-set-server=latin1",
-        "--tx-isolation=READ-COMMITTED",
+        "--transaction-isolation=READ-COMMITTED",
     ]);
     server.create_database("site");
     server.sql(

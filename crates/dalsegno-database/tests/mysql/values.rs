@@ -33,7 +33,7 @@ fn the_ends_of_the_number_types_are_kept() {
     round_trip(&server);
     let one = "SELECT a, b, c, d + 0, HEX(e), f + 0, g, h, i FROM t ORDER BY a";
     assert_eq!(server.sql("site", one), server.sql("copy", one));
-    assert!(server.sql("copy", one).contains("0900005C0A1A2700"));
+    assert!(server.sql("copy", one).contains("\t900005C0A1A2700\t"));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn dates_that_strict_servers_refuse_and_times_of_all_zones_are_kept() {
 fn an_enumeration_keeps_its_error_value_and_its_empty_label_apart() {
     let server = server_with(
         "SET sql_mode = '';
-         CREATE TABLE plain (id INT PRIMARY KEY, e ENUM('a','b,c','d''e','1'), s SET('x','y,z','w'));
+         CREATE TABLE plain (id INT PRIMARY KEY, e ENUM('a','b,c','d''e','1'), s SET('x','y','w'));
          INSERT INTO plain VALUES (1, 'b,c', 'x,w'), (2, 'wrong', ''), (3, '1', NULL), (4, NULL, 'x');
          CREATE TABLE labelled (id INT PRIMARY KEY, e ENUM('a','','2'));
          INSERT INTO labelled VALUES (1, 0), (2, ''), (3, 'a'), (4, '2'), (5, NULL);",
@@ -161,8 +161,7 @@ fn the_history_of_a_versioned_table_is_captured_and_can_be_loaded() {
          INSERT INTO implicit VALUES (1); UPDATE implicit SET a = 2; DELETE FROM implicit; INSERT INTO implicit VALUES (9);
          CREATE TABLE named (a INT PRIMARY KEY, s TIMESTAMP(6) GENERATED ALWAYS AS ROW START, `e\u{60}\u{60}` TIMESTAMP(6)
             GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (s, `e\u{60}\u{60}`)) WITH SYSTEM VERSIONING;
-         INSERT INTO named VALUES (1); UPDATE named SET a = 2;
-         SET system_versioning_alter_history = KEEP;",
+         INSERT INTO named (a) VALUES (1); UPDATE named SET a = 2;",
     );
     let (capture, _) = round_trip(&server);
     assert!(capture.table("implicit").history && capture.table("named").history);
