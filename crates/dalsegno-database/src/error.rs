@@ -6,7 +6,7 @@ use std::time::Duration;
 use dalsegno_format::ErrorKind;
 use thiserror::Error as ThisError;
 
-use crate::{Holder, Place, postgres};
+use crate::{Holder, Place, mysql, postgres};
 
 /// The result of everything in this crate.
 pub type Result<T, E = DatabaseError> = std::result::Result<T, E>;
@@ -247,6 +247,9 @@ pub enum DatabaseError {
         /// The database.
         place: Place,
     },
+    /// A `MySQL` or `MariaDB` server, or the way to it, failed.
+    #[error(transparent)]
+    Mysql(#[from] mysql::ServerError),
     /// The work was stopped on request.
     #[error("cancelled")]
     Cancelled,
@@ -282,6 +285,7 @@ impl DatabaseError {
             | Self::StoredFile { .. } => ErrorKind::Damaged,
             Self::Postgres(failure) => failure.kind(),
             Self::Cancelled => ErrorKind::Cancelled,
+            Self::Mysql(error) => error.kind(),
             _ => ErrorKind::Failed,
         }
     }
@@ -290,6 +294,7 @@ impl DatabaseError {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Postgres(failure) => return failure.hint(),
+            Self::Mysql(error) => return error.hint(),
             Self::Missing { .. } => "Check `NAME` in the `DATABASES` setting.",
             Self::NotADatabase { .. } => {
                 "Check `NAME` in the `DATABASES` setting; a database encrypted by an extension \
