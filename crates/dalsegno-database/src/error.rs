@@ -6,7 +6,7 @@ use std::time::Duration;
 use dalsegno_format::ErrorKind;
 use thiserror::Error as ThisError;
 
-use crate::{Holder, Place};
+use crate::{Holder, Place, mysql};
 
 /// The result of everything in this crate.
 pub type Result<T, E = DatabaseError> = std::result::Result<T, E>;
@@ -192,6 +192,9 @@ pub enum DatabaseError {
         /// The file.
         path: PathBuf,
     },
+    /// A `MySQL` or `MariaDB` server, or the way to it, failed.
+    #[error(transparent)]
+    Mysql(#[from] mysql::ServerError),
     /// The work was stopped on request.
     #[error("cancelled")]
     Cancelled,
@@ -220,6 +223,7 @@ impl DatabaseError {
             }
             Self::Damaged { .. } | Self::MissingFile { .. } => ErrorKind::Damaged,
             Self::Cancelled => ErrorKind::Cancelled,
+            Self::Mysql(error) => error.kind(),
             _ => ErrorKind::Failed,
         }
     }
@@ -227,6 +231,7 @@ impl DatabaseError {
     /// The next thing to do, as a full sentence.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::Mysql(error) => return error.hint(),
             Self::Missing { .. } => "Check `NAME` in the `DATABASES` setting.",
             Self::NotADatabase { .. } => {
                 "Check `NAME` in the `DATABASES` setting; a database encrypted by an extension \
