@@ -92,6 +92,25 @@ impl<'a> CreateTable<'a> {
         waits.then(|| (format!("{}\n  {}\n{}", self.head, kept.join(",\n  "), self.tail), deferred))
     }
 
+    /// What another text says otherwise; `None` if it says the same. Where the numbers of new rows
+    /// go on does not count: rows that are loaded move it.
+    pub(super) fn difference(&self, other: &CreateTable<'_>) -> Option<String> {
+        for (mine, others, word) in
+            [(&self.elements, &other.elements, "missing"), (&other.elements, &self.elements, "new")]
+        {
+            if let Some(element) = mine.iter().find(|element| !others.contains(element)) {
+                return Some(format!("{element} is {word}"));
+            }
+        }
+        let (mine, others) = (unnumbered(self.tail), unnumbered(other.tail));
+        (mine != others).then(|| format!("its options were {mine}, and are {others}"))
+    }
+
+    /// The definition of every column.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &&'a str> {
+        self.elements.iter().filter(|element| is_column(element))
+    }
+
     /// Every foreign key.
     pub(super) fn foreign_keys(&self) -> Vec<ForeignKey> {
         self.elements.iter().filter_map(|element| ForeignKey::parse(element)).collect()
@@ -115,6 +134,20 @@ impl ForeignKey {
             parent_columns: names(&element[parent_from..parent_until]),
         })
     }
+}
+
+/// The options of a table without its counter, which is outside of all quotes.
+fn unnumbered(tail: &str) -> String {
+    let marker = " AUTO_INCREMENT=";
+    let bare: String = outside_quotes(tail).map(|(_, byte)| char::from(byte)).collect();
+    if !bare.contains(marker) {
+        return tail.to_owned();
+    }
+    // The first one: a comment comes later.
+    let Some(from) = tail.find(marker) else { return tail.to_owned() };
+    let rest = &tail[from + marker.len()..];
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    format!("{}{}", &tail[..from], &rest[digits..])
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 /// Rights that staging and switching take on the live database and on the schemas beside it.
 const NEEDED: [&str; 8] =
-    ["SELECT", "INSERT", "UPDATE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES"];
+    ["SELECT", "INSERT", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES"];
 /// Rights any of which lets an account make objects that run with another's rights.
 const FOR_DEFINERS: [&str; 4] = ["SUPER", "SET USER", "SET_USER_ID", "SET_ANY_DEFINER"];
 
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn one_right_that_lacks_is_named() {
-        let some = rights(&["GRANT SELECT, INSERT, UPDATE, CREATE, DROP, INDEX ON *.* TO `a`@`%`"]);
+        let some = rights(&["GRANT SELECT, INSERT, DELETE, CREATE, DROP, INDEX ON *.* TO `a`@`%`"]);
         assert_eq!(some.missing(&SCHEMAS), Some(("ALTER", "shop".to_owned())));
         let wild = rights(&["GRANT ALL PRIVILEGES ON `sho_`.* TO `a`@`%`"]);
         assert_eq!(wild.missing(&["shop"]), None);
