@@ -92,6 +92,11 @@ impl Session {
         &self.access.database
     }
 
+    /// The account.
+    pub(super) fn user(&self) -> &str {
+        &self.access.user
+    }
+
     /// Where it is.
     pub(super) fn place(&self) -> Place {
         self.access.place()

@@ -135,6 +135,20 @@ pub enum ServerError {
         /// What would help.
         hint: String,
     },
+    /// A table that does not exist.
+    #[error("{place} has no table `{table}`")]
+    UnknownTable {
+        /// The database.
+        place: Place,
+        /// The table asked for.
+        table: String,
+    },
+    /// The capture that held the snapshot has failed.
+    #[error("the snapshot of {place} is lost")]
+    SnapshotLost {
+        /// The database.
+        place: Place,
+    },
     /// The server answered something else than its manual says.
     #[error("cannot {action} `{object}` on {place}: {what}")]
     Unexpected {
@@ -204,6 +218,7 @@ impl ServerError {
         match self {
             Self::Locked { .. } => ErrorKind::Locked,
             Self::RowTooLarge { .. } | Self::Unfit { .. } => ErrorKind::Refused,
+            Self::UnknownTable { .. } => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }
     }
@@ -240,7 +255,10 @@ impl ServerError {
             Self::RowTooLarge { .. } => {
                 "Leave out the rows of this table, and copy them in another way."
             }
-            Self::Statement { .. } | Self::Unexpected { .. } => return None,
+            Self::Statement { .. }
+            | Self::Unexpected { .. }
+            | Self::UnknownTable { .. }
+            | Self::SnapshotLost { .. } => return None,
         };
         Some(text.to_owned())
     }

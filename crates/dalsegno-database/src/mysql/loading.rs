@@ -13,7 +13,6 @@ use super::catalog::Table;
 use super::connection::{Killer, Session};
 use super::create_table::Deferred;
 use super::inserts::inserts;
-use super::quote;
 use crate::{DatabaseError, Result, Watch};
 
 /// More than one builds the keys of a table while the next one is loaded.

@@ -35,6 +35,8 @@ impl Maker {
             for &entry in &waiting {
                 match self.make(entry) {
                     Ok(()) => {}
+                    // It did not work before, either.
+                    Err(_) if entry.broken.is_some() => {}
                     Err(error) if entry.kind == Kind::View => {
                         later.push(entry);
                         first.get_or_insert(error);
@@ -164,7 +166,10 @@ pub(super) fn settle(
     // In the opposite order of making: what uses others goes first.
     for entry in there.iter().rev() {
         let ours = known.contains(&(entry.kind, entry.name.as_str()));
-        if ours && !wanted.iter().any(|wanted| same(wanted, entry)) {
+        let comes = wanted.iter().find(|w| (w.kind, &w.name) == (entry.kind, &entry.name));
+        // A view that does not work could not be made again by a rollback.
+        let spared = comes.is_none() && entry.broken.is_some();
+        if ours && !spared && comes.is_none_or(|wanted| !same(wanted, entry)) {
             maker.remove(entry)?;
         }
     }

@@ -29,12 +29,13 @@ pub(super) fn recover(
         return without_journal(access, &mut session, names, restore_id, begun);
     };
     let mut work = Work { session: &mut session, names, facts: &mut facts };
+    let renamed = work.facts.phase == Phase::Switching && work.is_renamed()?;
     match work.facts.phase {
         Phase::Staging => {
             remove(work.session, names)?;
             Ok(Recovered::Undone)
         }
-        Phase::Switching if work.is_renamed()? => match work.complete() {
+        Phase::Switching if renamed => match work.complete() {
             Ok(switched) => Ok(found(switched)),
             Err(error) => {
                 // What cannot be finished is undone, if that can be done.

@@ -238,20 +238,23 @@ impl crate::Staged for Staged {
         options: SwitchOptions,
         watch: &mut dyn Watch,
     ) -> Result<crate::Switched> {
+        // Until it is back, nothing may be thrown away.
+        self.copy.keep();
         let Copy { session, names, facts, .. } = &mut self.copy;
         let names = names.clone();
         let mut work = Work { session, names: &names, facts };
-        work.begin()?;
-        let done = match work.switch(options, watch) {
-            Ok(switched) => Ok(crate::Switched::Mysql(switched)),
-            // Where the way back fails, too, everything stays for `recover` to tell.
-            Err(error) => match work.undo(options) {
-                Ok(()) => return Err(error),
-                Err(_) => Err(error),
+        let error = match work.begin() {
+            Ok(()) => match work.switch(options, watch) {
+                Ok(switched) => return Ok(crate::Switched::Mysql(switched)),
+                Err(error) => error,
             },
+            Err(error) => error,
         };
-        self.copy.keep();
-        done
+        // Where the way back fails, too, everything stays for `recover` to tell.
+        if work.undo(options).is_ok() {
+            self.copy.spare();
+        }
+        Err(error)
     }
 }
 

@@ -33,11 +33,6 @@ impl Target {
     }
 }
 
-/// Whether there is such a database, with or without tables.
-pub fn exists(access: &Access) -> Result<bool> {
-    Session::open_on_server(access)?.has_schema(&access.database)
-}
-
 /// How a restore would be put in place. Refused where the account lacks a right for it, or where
 /// another database depends on the tables themselves.
 pub fn plan(access: &Access, _: &Captured, _: Duration) -> Result<SwitchPlan> {
