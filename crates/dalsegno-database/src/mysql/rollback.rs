@@ -46,7 +46,11 @@ pub(super) fn rollback(
     };
     if facts.phase == Phase::Switching {
         // The record says that it is over: only its last lines are missing.
-        Work { session: &mut session, names, facts: &mut facts }.complete()?;
+        let mut work = Work { session: &mut session, names, facts: &mut facts };
+        if !work.is_renamed()? {
+            return Err(missing(&session, names));
+        }
+        work.complete()?;
     }
     if facts.phase == Phase::Switched {
         if !options.force && is_written(access, names, &switched.content, watch)? {

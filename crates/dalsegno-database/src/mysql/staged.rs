@@ -43,6 +43,7 @@ impl Staged {
         copy.facts.rows = rows_digest(&expected(&catalog, &read));
         let mut staged = Self { copy, catalog, schema, read, notes };
         staged.try_objects()?;
+        super::step::step("mysql-staged");
         let names = staged.copy.names.clone();
         staged.copy.facts.write(&mut staged.copy.session, &names)?;
         Ok(staged)
@@ -238,16 +239,15 @@ impl crate::Staged for Staged {
         options: SwitchOptions,
         watch: &mut dyn Watch,
     ) -> Result<crate::Switched> {
-        // Until it is back, nothing may be thrown away.
+        let names = self.copy.names.clone();
+        let Copy { session, facts, .. } = &mut self.copy;
+        Work { session, names: &names, facts }.begin()?;
+        // Until the live database is as it was, nothing may be thrown away.
         self.copy.keep();
-        let Copy { session, names, facts, .. } = &mut self.copy;
-        let names = names.clone();
+        let Copy { session, facts, .. } = &mut self.copy;
         let mut work = Work { session, names: &names, facts };
-        let error = match work.begin() {
-            Ok(()) => match work.switch(options, watch) {
-                Ok(switched) => return Ok(crate::Switched::Mysql(switched)),
-                Err(error) => error,
-            },
+        let error = match work.switch(options, watch) {
+            Ok(switched) => return Ok(crate::Switched::Mysql(switched)),
             Err(error) => error,
         };
         // Where the way back fails, too, everything stays for `recover` to tell.
