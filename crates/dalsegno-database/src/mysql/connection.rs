@@ -55,7 +55,10 @@ pub(super) struct Answer(Vec<Value>);
 impl Session {
     /// Connects, runs the settings' `init_command`, then pins what a copy depends on.
     pub(super) fn open(access: &Access) -> Result<Self> {
-        let conn = connect(access)?;
+        Self::begin(connect(access, true)?, access)
+    }
+
+    fn begin(conn: Conn, access: &Access) -> Result<Self> {
         let server = Server { flavor: Flavor::Mysql, text: String::new(), version: (0, 0, 0) };
         let mut session = Self { conn, access: access.clone(), server };
         let mut first =
@@ -69,9 +72,19 @@ impl Session {
         Ok(session)
     }
 
+    /// The same in no database: the one of the settings need not be there.
+    pub(super) fn open_on_server(access: &Access) -> Result<Self> {
+        Self::begin(connect(access, false)?, access)
+    }
+
     /// What kind of server it is.
     pub(super) fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// How it was opened.
+    pub(super) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// The database.
@@ -234,7 +247,7 @@ impl Server {
 impl Killer {
     /// Stops the statement that the session runs now, if any, and not the session.
     pub(super) fn stop_statement(&self) -> Result<()> {
-        let mut conn = connect(&self.access)?;
+        let mut conn = connect(&self.access, false)?;
         match conn.query_drop(format!("KILL QUERY {}", self.id)) {
             // It ended by itself.
             Err(mysql::Error::MySqlError(error)) if error.code == 1094 => Ok(()),
@@ -259,7 +272,7 @@ impl Killer {
             self.id
         );
         // The error that is being told is the one that matters.
-        let Ok(rows) = connect(&self.access).and_then(|mut conn| {
+        let Ok(rows) = connect(&self.access, false).and_then(|mut conn| {
             conn.query::<Row, _>(sql).map_err(|e| unreachable(&self.access, &e))
         }) else {
             return String::new();
@@ -301,8 +314,10 @@ impl Answer {
     }
 }
 
-fn connect(access: &Access) -> Result<Conn> {
-    let plain = options(access);
+/// Connects, into the database of the settings or into none.
+fn connect(access: &Access, inside: bool) -> Result<Conn> {
+    let database = inside.then(|| access.database.clone());
+    let plain = options(access).db_name(database);
     let Some(tls) = encryption(access) else {
         return Conn::new(plain).map_err(|error| unreachable(access, &error));
     };
@@ -327,7 +342,6 @@ fn options(access: &Access) -> OptsBuilder {
         .prefer_socket(false)
         .user(Some(access.user.clone()))
         .pass(access.password.as_ref().map(|password| password.expose().to_owned()))
-        .db_name(Some(access.database.clone()))
         .tcp_connect_timeout(Some(CONNECT_TIMEOUT))
         .tcp_keepalive_time_ms(Some(60_000))
         .stmt_cache_size(0)

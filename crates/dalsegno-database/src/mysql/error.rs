@@ -125,6 +125,16 @@ pub enum ServerError {
         /// The most that is captured.
         limit: u64,
     },
+    /// A restore that would fail, or do harm.
+    #[error("cannot restore into {place}: {reason}")]
+    Unfit {
+        /// The live database.
+        place: Place,
+        /// Why not.
+        reason: String,
+        /// What would help.
+        hint: String,
+    },
     /// A table that does not exist.
     #[error("{place} has no table `{table}`")]
     UnknownTable {
@@ -207,7 +217,7 @@ impl ServerError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Locked { .. } => ErrorKind::Locked,
-            Self::RowTooLarge { .. } => ErrorKind::Refused,
+            Self::RowTooLarge { .. } | Self::Unfit { .. } => ErrorKind::Refused,
             Self::UnknownTable { .. } => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }
@@ -216,6 +226,7 @@ impl ServerError {
     /// The next thing to do, as a full sentence.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::Unfit { hint, .. } => hint,
             Self::Unreachable { .. } => {
                 "Check that the server runs, and `HOST`, `PORT` and `OPTIONS` in the `DATABASES` \
                  setting."
