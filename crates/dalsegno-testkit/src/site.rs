@@ -191,3 +191,31 @@ fn clear(folder: &Path) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MariadbServer, PostgresServer};
+
+    const BOOKS: &str = "SELECT count(*) > 0, min(title) IS NULL FROM books_book";
+
+    #[test]
+    fn a_bookshop_lives_on_postgresql() {
+        let server = PostgresServer::start();
+        server.create_database("shop é");
+        let site = Site::bookshop_on(&server.url("shop é"), 300, 40);
+        assert_eq!(server.psql("shop é", BOOKS), "t|f");
+        assert!(!site.path("db.sqlite3").exists() && site.path("media").is_dir());
+        site.manage(&["check", "--database", "default"]);
+    }
+
+    #[test]
+    fn a_bookshop_lives_on_mariadb() {
+        let server = MariadbServer::start();
+        server.create_database("shop é");
+        let site = Site::bookshop_on(&server.url("shop é"), 300, 40);
+        assert_eq!(server.sql("shop é", BOOKS), "1\t0\n");
+        assert!(!site.path("db.sqlite3").exists() && site.path("media").is_dir());
+        site.manage(&["check", "--database", "default"]);
+    }
+}

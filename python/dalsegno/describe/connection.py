@@ -23,6 +23,29 @@ def configured(wrapper: Any) -> Json | None:
     return None
 
 
+# Options that narrow whom a driver believes or how it logs in, and that only a driver applies.
+DRIVERS_OWN = (
+    "capath",
+    "channel_binding",
+    "cipher",
+    "gssencmode",
+    "require_auth",
+    "requirepeer",
+    "sslcrl",
+    "sslcrldir",
+    "sslpassword",
+)
+
+
+def not_applied(wrapper: Any) -> list[str]:
+    """The options of a server's alias that the engine does not apply when it connects by itself."""
+    if wrapper.vendor not in ("postgresql", "mysql"):
+        return []
+    options = wrapper.settings_dict["OPTIONS"]
+    members = options.get("ssl") if isinstance(options.get("ssl"), dict) else {}
+    return [name for name in DRIVERS_OWN if name in options or name in members]
+
+
 def read_back(wrapper: Any) -> Json | None:
     """The facts of a ``wrapper`` that is connected, as its driver and the server tell them."""
     if wrapper.vendor == "postgresql":

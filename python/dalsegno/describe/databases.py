@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any
 
-from .connection import configured, read_back, without_database
+from .connection import configured, not_applied, read_back, without_database
 from .errors import sentence
 from .sqlite_names import sqlite_file, sqlite_uri, uri_parameters
 from .values import Json, plain, text
@@ -44,6 +44,8 @@ class Probe:
             return
         try:
             self.description["connection"] = configured(self.connection)
+            for option in not_applied(self.connection):
+                self.warnings.append(f"the option `{option}` of the database `{self.alias}` is not applied")
         except Exception as error:
             self.warnings.append(f"how the database `{self.alias}` is reached cannot be told: {sentence(error)}")
 

@@ -109,10 +109,14 @@ def _mode(given: Json, file: Options, wanted: bool, root: str | None, identity: 
         if named not in MODES:
             raise ValueError(f"`{named}` is no ssl_mode")
         return MODES[named]
-    if given.get("ssl_disabled"):
+    if given.get("ssl_disabled") or _says(file, "skip-ssl"):
         return "disable"
-    if identity or "ssl-verify-server-cert" in file:
+    if identity or _says(file, "ssl-verify-server-cert"):
         return "verify-full"
     if root:
         return "verify-ca"
     return "require" if wanted else "prefer"
+
+
+def _says(file: Options, switch: str) -> bool:
+    return file.get(switch, "off").lower() not in ("0", "off", "false")

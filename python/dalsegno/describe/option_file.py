@@ -13,7 +13,7 @@ Options = Dict[str, str]
 PLACES = ("/etc/my.cnf", "/etc/mysql/my.cnf", "~/.my.cnf")
 GROUPS = ("client", "client-server", "client-mariadb")
 DEEPEST = 10
-ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "r": "\r", "\\": "\\", "s": " "}
+ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "r": "\r", "s": " ", "\\": "\\", '"': '"', "'": "'"}
 
 
 def options_of(given: Json, is_pymysql: bool) -> Options:

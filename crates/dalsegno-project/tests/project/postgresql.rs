@@ -137,11 +137,14 @@ fn the_environment_counts_and_nothing_is_guessed_without_a_server() {
         PGPASSWORD=PASSWORD)\nadd('bare', NAME='shop')\n\
         add('service', {'service': 'nowhere'}, NAME='shop', HOST='h.invalid', USER='u')\n\
         whole('hosts', HOST='a.invalid,b.invalid')\n\
-        add('pooled', {'pool': True}, NAME='shop')\n";
+        add('pooled', {'pool': True}, NAME='shop')\n\
+        add('crl', {'sslcrl': 'x'}, NAME='shop')\n";
     let site = Site::new("");
     site.append_settings(&(settings(&server) + variables));
     let descriptor = site.loaded().descriptor;
-    for alias in ["bare", "pooled"] {
+    let warning = "the option `sslcrl` of the database `crl` is not applied";
+    assert_eq!(descriptor.warnings, [warning]);
+    for alias in ["bare", "pooled", "crl"] {
         let known = resolved(&descriptor, alias);
         assert_eq!(known.socket.as_deref(), Some(server.socket_folder()));
         assert_eq!(known.port, Some(server.port()));

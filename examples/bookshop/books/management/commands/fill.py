@@ -34,8 +34,11 @@ class Command(BaseCommand):
         source = Rows(rows, names, seed)
         self.refuse_unless_it_fits(rows, media, source)
         self.refuse_unless_empty(media, invoices_root)
-        with transaction.atomic(), connection.constraint_checks_disabled():
-            tables = self.insert(rows, source)
+        with transaction.atomic():
+            # In a block of its own: it switches the checks on again at its end.
+            call_command("loaddata", "languages", "genres", verbosity=0)
+            with connection.constraint_checks_disabled():
+                tables = self.insert(rows, source)
             size, orphans = tree.write(settings.MEDIA_ROOT, invoices_root, names, seed) if media else (0, 0)
         self.report(rows, tables, names, size, orphans)
 
@@ -61,7 +64,6 @@ class Command(BaseCommand):
                 raise CommandError(f"the folder {root} is not empty; move it away first")
 
     def insert(self, rows, source):
-        call_command("loaddata", "languages", "genres", verbosity=0)
         done, tables = LANGUAGES + GENRES, 2
         for model, content in source.tables():
             done += load(model, content)
