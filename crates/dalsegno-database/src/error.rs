@@ -154,6 +154,12 @@ pub enum DatabaseError {
         /// The file, below the folder of the database.
         name: String,
     },
+    /// A new database was asked for under a name that is taken.
+    #[error("`{place}` already exists")]
+    Taken {
+        /// Where.
+        place: Place,
+    },
     /// A file of a captured database cannot be read.
     #[error("cannot read the captured file `{name}`: {source}")]
     StoredFile {
@@ -274,7 +280,8 @@ impl DatabaseError {
             | Self::Moved { .. }
             | Self::Exists { .. }
             | Self::NotRestorable { .. }
-            | Self::PlaceTaken { .. } => ErrorKind::Refused,
+            | Self::PlaceTaken { .. }
+            | Self::Taken { .. } => ErrorKind::Refused,
             Self::BadName { .. }
             | Self::NoStoredTable { .. }
             | Self::UnknownTable { .. }
@@ -333,6 +340,7 @@ impl DatabaseError {
                 "Use `--force` to roll back all the same; the present state is kept first."
             }
             Self::KeptMissing { .. } => "Restore the backup made before that restore instead.",
+            Self::Taken { .. } => "Give it another name, or drop it first.",
             Self::Exists { .. } | Self::PlaceTaken { .. } => {
                 "Finish, roll back or discard the earlier restore first."
             }

@@ -22,6 +22,7 @@ mod open;
 mod outcome;
 mod restore;
 mod run;
+mod server;
 mod site;
 mod space;
 mod spool;
@@ -41,8 +42,9 @@ pub use look::{contents, get, get_to_file, peek, tree_path};
 pub use outcome::{OUTCOMES, Outcome, outcome};
 pub use restore::{
     DatabasePlan, DatabaseStep, DiscardReport, FixturePlan, Interruption, MediaStrategy,
-    RestorePlan, RestoreRecord, RestoreReport, RestoreRequest, RollbackReport, State, StoragePlan,
-    StorageStep, TablePlan, discard, find_restore, interrupted, plan_restore, restore, rollback,
+    NewDatabase, RestorePlan, RestoreRecord, RestoreReport, RestoreRequest, RollbackReport, State,
+    StoragePlan, StorageStep, TablePlan, discard, find_restore, interrupted, plan_restore, restore,
+    rollback,
 };
 pub use run::{Cancel, Clock, Progress, Run, Silent, SystemClock, rfc3339};
 pub use site::{LiveDatabase, MediaRoot, OtherStorage, Site};

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use dalsegno_database::{Database, Place, sqlite};
 use dalsegno_format::{Host, ProjectIdentity};
 use dalsegno_media::{MediaError, Selection};
-use dalsegno_project::descriptor::Vendor;
+use dalsegno_project::descriptor::{DatabaseDescriptor, Vendor};
 use dalsegno_project::{BackupSettings, Descriptor, Project};
 
 use crate::EngineError;
+use crate::server::Access;
 
 /// A project and where its things lie.
 #[derive(Debug)]
@@ -97,7 +98,7 @@ impl Site {
         databases.map(|database| database.place()).chain(media).collect()
     }
 
-    /// The database that a record speaks of: the site's own, or a file anywhere.
+    /// The database that a record speaks of: on a server of the site's own, or a file anywhere.
     pub(crate) fn database_at(
         &self,
         alias: &str,
@@ -106,13 +107,24 @@ impl Site {
         if let Some(path) = place.file() {
             return Ok(Arc::new(sqlite::Location::new(path)));
         }
-        let mut own = self.aliases().into_iter().filter_map(|a| self.database(&a, "restore").ok());
-        match own.find(|database| database.place() == *place) {
-            Some(found) => Ok(found.database),
-            None => {
-                Err(EngineError::ElsewhereNow { alias: alias.to_owned(), place: place.clone() })
+        let found = self.servers().into_iter().find_map(|access| match (access.place(), place) {
+            (Place::Server { server, .. }, Place::Server { server: theirs, database })
+                if server == *theirs =>
+            {
+                Some(access.of_database(database).database())
             }
-        }
+            _ => None,
+        });
+        found.ok_or_else(|| EngineError::ElsewhereNow {
+            alias: alias.to_owned(),
+            place: place.clone(),
+        })
+    }
+
+    /// How the servers of its databases are reached, as far as that is known.
+    pub(crate) fn servers(&self) -> Vec<Access> {
+        let known = self.descriptor().databases.iter();
+        known.filter_map(|(alias, it)| Access::of(alias, it).ok().flatten()).collect()
     }
 
     /// The zone its backups are named in.
@@ -188,7 +200,11 @@ impl Site {
             }
             Some(Vendor::Sqlite) => {}
             Some(other) => {
-                return Err(EngineError::Vendor { alias, vendor: other.to_string(), verb });
+                let Some(access) = Access::of(&alias, described)? else {
+                    return Err(EngineError::Vendor { alias, vendor: other.to_string(), verb });
+                };
+                let engine = self.engine_of(described);
+                return Ok(LiveDatabase { alias, engine, database: access.database() });
             }
         }
         let location = described.sqlite_location(self.base_dir());
@@ -197,9 +213,13 @@ impl Site {
         };
         Ok(LiveDatabase {
             alias,
-            engine: self.descriptor().django.is_some().then(|| described.engine.clone()),
+            engine: self.engine_of(described),
             database: Arc::new(sqlite::Location::new(path)),
         })
+    }
+
+    fn engine_of(&self, described: &DatabaseDescriptor) -> Option<String> {
+        self.descriptor().django.is_some().then(|| described.engine.clone())
     }
 
     /// The folders of media to capture: each local storage that is not for static files, and the

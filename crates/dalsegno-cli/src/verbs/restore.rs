@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use dalsegno_engine::{
-    EngineError, MediaStrategy, RestorePlan, RestoreReport, RestoreRequest, plan_restore,
+    EngineError, MediaStrategy, NewDatabase, RestorePlan, RestoreReport, RestoreRequest,
+    plan_restore,
 };
 use dalsegno_format::ByteSize;
 use serde_json::{Value, json};
@@ -98,15 +99,50 @@ fn absolute(path: &Path) -> Result<PathBuf, EngineError> {
     std::path::absolute(path).map_err(|e| EngineError::io("find", path, e))
 }
 
-/// `sqlite:////absolute/path`, as in `DATABASE_URL`.
-fn database_url(url: &str) -> Result<PathBuf, EngineError> {
-    match url.strip_prefix("sqlite:///") {
-        Some(path) if !path.is_empty() => absolute(Path::new(path)),
-        _ => Err(EngineError::Request {
-            problem: "`--to-database` takes the URL of a SQLite database".to_owned(),
-            hint: Some("Write it as `sqlite:////absolute/path.db`.".to_owned()),
-        }),
+/// `sqlite:////absolute/path`, as in `DATABASE_URL`, or `postgresql://HOST:PORT/NAME`.
+fn database_url(text: &str) -> Result<NewDatabase, EngineError> {
+    let refused = |problem: &str, hint: &str| EngineError::Request {
+        problem: problem.to_owned(),
+        hint: Some(hint.to_owned()),
+    };
+    if let Some(path) = text.strip_prefix("sqlite:///").filter(|path| !path.is_empty()) {
+        return Ok(NewDatabase::File(absolute(Path::new(path))?));
     }
+    let wrong = || {
+        refused(
+            "`--to-database` takes the URL of a new database",
+            "Write it as `sqlite:////absolute/path.db`, `postgresql:///NAME` or `mysql:///NAME`.",
+        )
+    };
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    let vendor = match scheme {
+        "postgres" | "postgresql" | "postgis" => "postgresql",
+        "mysql" | "mariadb" => "mysql",
+        _ => return Err(wrong()),
+    };
+    let (server, name) = rest.split_once('/').ok_or_else(wrong)?;
+    if server.contains('@') {
+        return Err(refused(
+            "`--to-database` takes no user and no password: others could see them here",
+            "Leave them out: the server is reached as the site reaches it.",
+        ));
+    }
+    let (host, port) = match server.rsplit_once(':') {
+        // The colons of an address in brackets are its own.
+        Some((host, port)) if !port.contains(']') => {
+            (host, Some(port.parse().map_err(|_| wrong())?))
+        }
+        _ => (server, None),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let plain = !name.is_empty() && !name.contains(['/', '?', '#', '%']);
+    plain.then_some(()).ok_or_else(wrong)?;
+    Ok(NewDatabase::OnServer {
+        vendor: vendor.to_owned(),
+        host: Some(host).filter(|host| !host.is_empty()).map(str::to_owned),
+        port,
+        name: name.to_owned(),
+    })
 }
 
 fn plan_text(plan: &RestorePlan) -> String {
@@ -133,6 +169,12 @@ fn plan_text(plan: &RestorePlan) -> String {
             count(now),
             count(after)
         );
+        if database.target.file().is_none() {
+            let _ = writeln!(out, "    put in place as {}", one_line(&database.way.way));
+        }
+        if database.exists && !database.way.keeps {
+            out.push_str("    its old rows are NOT kept: there will be no rollback\n");
+        }
         let differing: Vec<Vec<String>> = database
             .tables
             .iter()
@@ -196,6 +238,8 @@ fn plan_json(plan: &RestorePlan) -> Value {
             "source": d.source,
             "target": d.target.alias,
             "path": d.target.place(),
+            "way": d.way.way,
+            "keeps": d.way.keeps,
             "exists": d.exists,
             "tables": d.tables.iter().map(|t| json!({ "name": t.name, "now": t.now, "after": t.after })).collect::<Vec<_>>(),
             "migrations_behind": d.gap.as_ref().map(|gap| &gap.missing),

@@ -30,6 +30,7 @@ mod restore;
 mod restore_script;
 mod rollback;
 mod scene;
+mod servers;
 mod strategies;
 mod targets;
 mod verify;

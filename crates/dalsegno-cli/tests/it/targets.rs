@@ -111,11 +111,26 @@ fn new_places_must_be_new() {
     err| error: `[SITE]/media` exists already
     err| hint: Choose another name: nothing existing is overwritten.
     "#);
-    assert_snapshot!(run(&site, &["-q", "restore", "b", "--force", "--to-database", "mysql://x/y"]), @r#"
+    let to = |url: &str| run(&site, &["-q", "restore", "b", "--force", "--to-database", url]);
+    assert_snapshot!(to("oracle://x/y"), @r#"
     exit 2
-    err| error: `--to-database` takes the URL of a SQLite database
-    err| hint: Write it as `sqlite:////absolute/path.db`.
+    err| error: `--to-database` takes the URL of a new database
+    err| hint: Write it as `sqlite:////absolute/path.db`, `postgresql:///NAME` or `mysql:///NAME`.
     "#);
+    assert_snapshot!(to("mysql://[::1]:3306/y"), @r#"
+    exit 2
+    err| error: no database of this site is on that mysql server
+    err| hint: `--to-database mysql:///NAME` makes a new database on the server of the site.
+    "#);
+    let said = to("postgresql://shop:hunter2@db/new");
+    assert_snapshot!(said, @r#"
+    exit 2
+    err| error: `--to-database` takes no user and no password: others could see them here
+    err| hint: Leave them out: the server is reached as the site reaches it.
+    "#);
+    for wrong in ["postgresql://db", "postgresql:///", "mysql://db:port/x", "mysql:///a/b"] {
+        assert_eq!(to(wrong).code, 2, "{wrong}");
+    }
     assert_same(&before, &site.state());
 }
 

@@ -93,9 +93,10 @@ impl Maker {
             quote::text(own.sql_mode.as_deref().unwrap_or_default())
         )];
         // The text is sent in UTF-8; another character set would read it as something else.
-        let client = own.character_set_client.as_deref().filter(|set| {
-            entry.sql.is_ascii() || set.starts_with("utf8")
-        });
+        let client = own
+            .character_set_client
+            .as_deref()
+            .filter(|set| entry.sql.is_ascii() || set.starts_with("utf8"));
         settings.push(format!("character_set_client = {}", client.unwrap_or("utf8mb4")));
         if let Some(collation) = &own.collation_connection {
             settings.push(format!("collation_connection = {collation}"));
@@ -116,8 +117,7 @@ impl Maker {
     }
 
     fn collate(&mut self, collation: &str) -> Result<()> {
-        let sql =
-            format!("ALTER DATABASE {} COLLATE {collation}", quote::identifier(&self.schema));
+        let sql = format!("ALTER DATABASE {} COLLATE {collation}", quote::identifier(&self.schema));
         self.session.run("set the collation of", &self.schema.clone(), &sql)
     }
 }

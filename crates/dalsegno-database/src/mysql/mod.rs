@@ -20,6 +20,7 @@ mod grants;
 mod hashes;
 mod inserts;
 mod journal;
+mod live;
 mod live_objects;
 mod loading;
 mod look;

@@ -71,7 +71,7 @@ impl Database for Location {
                     way: "the file replaced while no process has it open".to_owned(),
                     keeps: true,
                     notes: vec![
-                        "cannot be written in place: it is replaced while no process has it open"
+                        "it cannot be written in place, and is replaced while no process has it open"
                             .to_owned(),
                     ],
                     holders: holders(live).map_err(DatabaseError::io("look at", live))?,

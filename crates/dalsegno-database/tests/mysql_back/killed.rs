@@ -117,8 +117,18 @@ fn a_rollback_that_is_killed_at_any_step_is_finished_by_the_next() {
         assert_eq!(target.holds(&switched).unwrap(), step != "mysql-rolled-back", "{step}");
         let present = target.rollback(&switched, FORCED, &mut Quiet).unwrap().present;
         assert_eq!(oracle(&server, "shop"), old, "{step}");
-        let (kept, _) = present.as_ref().map(ToString::to_string).unwrap().split_once(" on ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-        assert_eq!(server.sql(&kept, "SELECT COUNT(*) FROM tag WHERE word = 'after'"), "1\n", "{step}");
+        let (kept, _) = present
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap()
+            .split_once(" on ")
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        assert_eq!(
+            server.sql(&kept, "SELECT COUNT(*) FROM tag WHERE word = 'after'"),
+            "1\n",
+            "{step}"
+        );
         target.discard().unwrap();
         assert_eq!(beside(&live), Vec::<String>::new(), "{step}");
     }
@@ -152,7 +162,8 @@ fn a_server_that_is_killed_while_rows_are_loaded_has_its_old_data() {
     let backup = capture(&live);
     server.sql("shop", LATER);
     let old = oracle(&server, "shop");
-    let error = stage(&live, &backup, &mut Blow { server: &mut server, left: 4 << 20 }).err().unwrap();
+    let error =
+        stage(&live, &backup, &mut Blow { server: &mut server, left: 4 << 20 }).err().unwrap();
     assert!(error.to_string().contains("shop"), "{error}");
     server.start_again();
     let left = dalsegno_database::mysql::leftovers(&live).unwrap();
@@ -192,7 +203,8 @@ fn a_reader_that_is_connected_sees_the_old_or_the_new_and_nothing_else() {
         let reader = scope.spawn(|| {
             let mut seen = Vec::new();
             while seen.last().is_none_or(|line| line != "40000 6\n") {
-                let sql = "SELECT CONCAT((SELECT COUNT(*) FROM big), ' ', (SELECT COUNT(*) FROM tag))";
+                let sql =
+                    "SELECT CONCAT((SELECT COUNT(*) FROM big), ' ', (SELECT COUNT(*) FROM tag))";
                 seen.push(server.sql("shop", sql));
                 thread::sleep(Duration::from_millis(5));
             }

@@ -7,9 +7,7 @@ use dalsegno_database::{DatabaseError, Quiet, SwitchOptions, Watch};
 use dalsegno_format::{ErrorKind, Secret};
 use std::time::Duration;
 
-use crate::support::{
-    Backup, SWITCH, WAIT, access, beside, capture, oracle, restore, shop, stage,
-};
+use crate::support::{Backup, SWITCH, WAIT, access, beside, capture, oracle, restore, shop, stage};
 
 /// Staging fails with an error that says this, and nothing is left.
 #[track_caller]
@@ -31,7 +29,11 @@ fn a_backup_that_is_damaged_is_refused_and_leaves_nothing() {
     };
     let (tag, shelf) = (named("tag").data_file(1), named("shelf").data_file(1));
 
-    assert_damaged(&live, &backup.with(&tag, "NULL", "NILL"), "`tag` has 6 rows in 1 files with hash");
+    assert_damaged(
+        &live,
+        &backup.with(&tag, "NULL", "NILL"),
+        "`tag` has 6 rows in 1 files with hash",
+    );
     assert_damaged(&live, &backup.with(&shelf, "2\t\\N\n", "2\t\\N"), "middle of a row");
     assert_damaged(&live, &backup.with(&shelf, "2\t\\N\n", ""), "`shelf` has 1 rows");
     // The server only warns of what it cuts off.
@@ -97,8 +99,11 @@ fn a_lock_that_is_not_given_back_leaves_the_old_data_with_triggers_and_events() 
 #[test]
 fn an_account_without_the_right_to_make_schemas_is_told_what_to_grant() {
     let server = shop();
-    server.sql("shop", "DROP VIEW a_first, titles; DROP PROCEDURE greet; DROP FUNCTION double_it;
-        DROP EVENT nightly; DROP EVENT never; DROP TRIGGER first; DROP TRIGGER second;");
+    server.sql(
+        "shop",
+        "DROP VIEW a_first, titles; DROP PROCEDURE greet; DROP FUNCTION double_it;
+        DROP EVENT nightly; DROP EVENT never; DROP TRIGGER first; DROP TRIGGER second;",
+    );
     let backup = capture(&access(&server, "shop"));
     server.sql("", "CREATE USER few IDENTIFIED BY 'pass'; GRANT ALL ON shop.* TO few;");
     let live = Access {
@@ -112,7 +117,10 @@ fn an_account_without_the_right_to_make_schemas_is_told_what_to_grant() {
         assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
         assert!(!error.to_string().contains("pass"));
         let hint = error.hint().unwrap();
-        assert!(hint.contains("GRANT ALL PRIVILEGES ON `shop\\_\\_dalsegno\\_%`.* TO 'few'@'%'"), "{hint}");
+        assert!(
+            hint.contains("GRANT ALL PRIVILEGES ON `shop\\_\\_dalsegno\\_%`.* TO 'few'@'%'"),
+            "{hint}"
+        );
     }
     server.sql("", "GRANT ALL PRIVILEGES ON `shop\\_\\_dalsegno\\_%`.* TO 'few'@'%'");
     let plan = mysql::plan(&live, &backup.captured, WAIT).unwrap();

@@ -44,7 +44,8 @@ fn every_row_and_object_comes_back_and_so_does_the_old_state() {
     assert_eq!(oracle(&server, "shop"), later);
     assert!(!target.holds(&switched).unwrap());
     assert_eq!(roles(&live), ["log", "present"]);
-    let (kept, _) = present.to_string().split_once(" on ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let (kept, _) =
+        present.to_string().split_once(" on ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     assert_eq!(server.sql(&kept, "SELECT title FROM book WHERE id = 500"), "after\n");
     assert_eq!(server.sql(&kept, "SELECT COUNT(*) FROM titles"), "5\n");
     target.discard().unwrap();
@@ -96,8 +97,14 @@ fn a_database_that_is_not_there_is_made_and_a_rollback_removes_it() {
     let target = target(&live);
     let found = target.recover(Some(&content), false, crate::support::WAIT).unwrap();
     assert_eq!(found, Recovered::Switched(Box::new(switched.clone())));
-    assert_eq!(target.recover(Some("other"), false, crate::support::WAIT).unwrap(), Recovered::Nothing);
-    assert_eq!(target.recover(Some(&content), true, crate::support::WAIT).unwrap(), Recovered::Nothing);
+    assert_eq!(
+        target.recover(Some("other"), false, crate::support::WAIT).unwrap(),
+        Recovered::Nothing
+    );
+    assert_eq!(
+        target.recover(Some(&content), true, crate::support::WAIT).unwrap(),
+        Recovered::Nothing
+    );
     assert!(target.holds(&switched).unwrap());
     assert_eq!(target.rollback(&switched, BACK, &mut Quiet).unwrap().present, None);
     assert!(!mysql::exists(&live).unwrap());

@@ -62,7 +62,10 @@ pub fn shop() -> MariadbServer {
 
 pub fn shop_on(options: &[&str]) -> MariadbServer {
     let server = MariadbServer::start_with(options);
-    server.sql("", "CREATE DATABASE shop CHARACTER SET latin1 COLLATE latin1_german1_ci COMMENT 'a shop'");
+    server.sql(
+        "",
+        "CREATE DATABASE shop CHARACTER SET latin1 COLLATE latin1_german1_ci COMMENT 'a shop'",
+    );
     server.sql("shop", SHOP);
     server
 }
@@ -156,7 +159,9 @@ pub fn oracle(server: &MariadbServer, database: &str) -> String {
     let options = server.sql("", &format!("SHOW CREATE DATABASE `{database}`"));
     let floats = server.sql(
         "information_schema",
-        &format!("SELECT COUNT(*) FROM TABLES WHERE TABLE_SCHEMA = '{database}' AND TABLE_NAME = 'odd'"),
+        &format!(
+            "SELECT COUNT(*) FROM TABLES WHERE TABLE_SCHEMA = '{database}' AND TABLE_NAME = 'odd'"
+        ),
     );
     let floats = if floats == "1\n" {
         server.sql(database, "SELECT f * 1e0, e + 0, HEX(bits) FROM odd ORDER BY id")

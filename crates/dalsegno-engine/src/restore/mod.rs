@@ -32,7 +32,7 @@ pub use plan::{DatabasePlan, FixturePlan, RestorePlan, StoragePlan, TablePlan, p
 pub use record::{DatabaseStep, RestoreRecord, State, StorageStep, find_restore};
 pub(crate) use record::{records_aside, restores, unreadable_records};
 pub(crate) use recover::settle;
-pub use request::{MediaStrategy, RestoreRequest};
+pub use request::{MediaStrategy, NewDatabase, RestoreRequest};
 pub use undo::{DiscardReport, RollbackReport, discard, rollback};
 
 /// What a finished restore is.

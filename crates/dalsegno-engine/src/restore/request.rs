@@ -40,6 +40,24 @@ impl MediaStrategy {
     }
 }
 
+/// A database that is not there yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewDatabase {
+    /// A file.
+    File(PathBuf),
+    /// On a server that the site uses, reached as the site does.
+    OnServer {
+        /// Its kind, in Django's word.
+        vendor: String,
+        /// Its name or address; `None`: that of the alias that is restored.
+        host: Option<String>,
+        /// Its port; `None`: whichever.
+        port: Option<u16>,
+        /// The name of the database.
+        name: String,
+    },
+}
+
 /// What to restore, where to, and how carefully.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
@@ -68,8 +86,8 @@ pub struct RestoreRequest {
     pub full_check: bool,
     /// Leave a database or storage that fails as it was, and go on with the others.
     pub keep_going: bool,
-    /// Restore the database into this new file instead.
-    pub to_database: Option<PathBuf>,
+    /// Restore the database into this new one instead.
+    pub to_database: Option<NewDatabase>,
     /// Restore the default storage into this new folder instead.
     pub to_media: Option<PathBuf>,
     /// Back up first what will be replaced.

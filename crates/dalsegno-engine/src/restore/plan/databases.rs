@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use dalsegno_database::{Database, Quiet, TableCount, sqlite};
+use dalsegno_database::{Database, DatabaseError, Quiet, TableCount, sqlite};
 
 use super::{DatabasePlan, RestorePlan, TablePlan, require_absent};
 use crate::backup::BUSY_TIMEOUT;
 use crate::captured::captured;
-use crate::restore::RestoreRequest;
+use crate::restore::{NewDatabase, RestoreRequest};
+use crate::server::Access;
 use crate::site::LiveDatabase;
 use crate::{EngineError, Site, compatibility};
 
@@ -90,7 +91,10 @@ fn plan_database(
     let held = plan.manifest.completion.databases.get(source);
     let elsewhere = plan.request.to_database.is_some();
     let target = match &plan.request.to_database {
-        Some(path) => new_place(path)?,
+        Some(NewDatabase::File(path)) => new_place(path)?,
+        Some(NewDatabase::OnServer { vendor, host, port, name }) => {
+            new_on_server(site, vendor, (host.as_deref(), *port), name)?
+        }
         None => site.database(alias, "restore")?,
     };
     let database = target.database.clone();
@@ -141,6 +145,34 @@ fn new_place(path: &Path) -> Result<LiveDatabase, EngineError> {
         engine: None,
         database: Arc::new(sqlite::Location::new(path)),
     })
+}
+
+/// A database of this name on a server that the site uses; none of the others is touched.
+fn new_on_server(
+    site: &Site,
+    vendor: &str,
+    (host, port): (Option<&str>, Option<u16>),
+    name: &str,
+) -> Result<LiveDatabase, EngineError> {
+    let fits = |access: &Access| {
+        access.vendor() == vendor
+            && host.is_none_or(|host| access.host() == host)
+            && port.is_none_or(|port| access.port() == port)
+    };
+    let access = site.servers().into_iter().find(fits);
+    let access = access.ok_or_else(|| EngineError::Request {
+        problem: format!("no database of this site is on that {vendor} server"),
+        hint: Some(format!(
+            "`--to-database {vendor}:///NAME` makes a new database on the server of the site."
+        )),
+    })?;
+    let database = access.of_database(name).database();
+    let alias = database.place().to_string();
+    if database.exists().map_err(EngineError::database(&alias))? {
+        let taken = DatabaseError::Taken { place: database.place() };
+        return Err(EngineError::database(&alias)(taken));
+    }
+    Ok(LiveDatabase { alias, engine: None, database })
 }
 
 /// Rows of the live tables; a live database that cannot be read has none that could be shown, and

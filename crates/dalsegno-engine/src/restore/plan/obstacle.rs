@@ -44,7 +44,7 @@ fn held(plan: &mut RestorePlan) -> Result<(), EngineError> {
             let locked = DatabaseError::Locked { action: "replace", place, holders };
             return Err(EngineError::database(alias)(locked));
         }
-        let notes = database.way.notes.iter().map(|note| format!("database {alias} {note}"));
+        let notes = database.way.notes.iter().map(|note| format!("database {alias}: {note}"));
         plan.notes.extend(notes);
     }
     Ok(())

@@ -1,0 +1,26 @@
+//! Real Django sites on real servers: backed up, damaged, restored, and put back.
+
+mod kinds;
+mod round;
+mod script;
+
+use dalsegno_testkit::Site;
+
+pub(crate) use kinds::{Kind, Server};
+
+/// A bookshop on a server, and the name of its database.
+pub(crate) fn bookshop(server: &Server) -> Site {
+    server.create_database("shop");
+    Site::bookshop_on(&server.url("shop"), 400, 12)
+}
+
+/// Everything that lies in the media folder, with contents.
+pub(crate) fn media(site: &Site) -> String {
+    let script = "cd media && find . -printf '%y %m %T@ %s %p %l\\n' | LC_ALL=C sort && \
+                  find . -type f -exec sha256sum {} + | LC_ALL=C sort";
+    let done = std::process::Command::new("sh").args(["-euc", script]).current_dir(site.root());
+    let mut done = done;
+    let done = done.output().expect("sh runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).expect("the names are text")
+}
