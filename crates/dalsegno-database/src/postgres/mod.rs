@@ -4,19 +4,30 @@
 //! Not here: archives, media, Django's models, where the settings of a connection come from.
 
 mod access;
+mod capture;
 pub mod catalog;
 mod connection;
 mod dump;
 mod failure;
+mod flow;
+mod large_objects;
 mod pool;
+mod preflight;
 mod program;
+mod references;
+mod rows;
 mod schema;
+mod sequences;
 mod survey;
 mod switched;
+mod tables;
 mod tls;
 mod toc;
 mod view;
+mod writing;
 
 pub use access::Access;
+pub use capture::{Facts, capture};
 pub use failure::{Cause, Failure};
 pub use switched::{Switched, Way};
+pub use tables::{table_counts, table_hashes};
