@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 
 use crate::sqlite::Facts;
-use crate::{Result, mysql};
+use crate::{Result, mysql, postgres};
 
 /// Receives the files of one captured database.
 pub trait FileSink {
@@ -142,4 +142,7 @@ pub struct Captured {
     /// What only a `MySQL` or `MariaDB` database has; its fields stand beside the others.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub mysql: Option<mysql::Facts>,
+    /// What only a `PostgreSQL` database has; its fields stand beside the others.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<postgres::Facts>,
 }

@@ -33,6 +33,7 @@ pub(crate) fn captured(held: Option<&DatabaseCompletion>, vendor: &str) -> Captu
             spooled: false,
             sqlite: None,
             mysql: None,
+            postgres: None,
         },
     }
 }

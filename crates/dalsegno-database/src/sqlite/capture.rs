@@ -246,6 +246,7 @@ impl Snapshot for SqliteSnapshot {
             spooled,
             sqlite: Some(self.facts()),
             mysql: None,
+            postgres: None,
         })
     }
 
