@@ -224,7 +224,7 @@ fn rows_that_were_left_out_stay_out_and_those_of_extensions_are_added() {
     let mut capture = Capture::shop();
     capture.catalog.tables[2].rows = RowsTaken::Excluded;
     // What the scripts of an extension put there must not be thrown away.
-    capture.catalog.tables[0].rows = RowsTaken::Where("id > 100".to_owned());
+    capture.catalog.tables[0].rows = RowsTaken::Where("WHERE id < 100".to_owned());
     capture.schema.entries[0].sql += "INSERT INTO public.author VALUES (100, 'built in');\n";
     let staged = capture.stage(&*shop(&server)).unwrap();
     assert_eq!(server.psql(NEW, "SELECT count(*) FROM author"), "11");

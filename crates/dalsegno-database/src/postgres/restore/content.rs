@@ -11,29 +11,48 @@ use crate::postgres::Access;
 use crate::postgres::connection::{Session, literal, quoted};
 use crate::postgres::failure::refused;
 
-/// What tells of a staged copy later: which database it is, and what was in it.
-///
-/// The number of a database stays with it through every rename, and is not given out again before
-/// four thousand millions of others; so it tells whether a switch took place without reading a row.
+/// What tells of a staged copy later: what a switch leaves on the server, and what was in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Content {
-    /// Its number on the server.
-    pub(super) oid: u32,
+    /// Found again without reading a row.
+    pub(super) mark: Mark,
     /// Digest of rows, sequences, large objects and the schema.
     pub(super) digest: String,
+}
+
+/// By what the server knows a switch that took place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// The number of the database, which stays with it through every rename, and is not given out
+    /// again before four thousand millions of others.
+    Database(u32),
+    /// The number of the transaction that replaced the rows.
+    Transaction(i64),
 }
 
 impl Content {
     /// Reads back what [`fmt::Display`] wrote.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (oid, digest) = text.split_once(':')?;
-        Some(Self { oid: oid.parse().ok()?, digest: digest.to_owned() })
+        let (mark, digest) = text.split_once(':')?;
+        let mark = match mark.strip_prefix('x') {
+            Some(number) => Mark::Transaction(number.parse().ok()?),
+            None => Mark::Database(mark.parse().ok()?),
+        };
+        Some(Self { mark, digest: digest.to_owned() })
+    }
+
+    /// Whether the database of this number is the staged one.
+    pub(super) fn is_of(&self, oid: Option<u32>) -> bool {
+        oid.is_some_and(|oid| self.mark == Mark::Database(oid))
     }
 }
 
 impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.oid, self.digest)
+        match self.mark {
+            Mark::Database(oid) => write!(f, "{oid}:{}", self.digest),
+            Mark::Transaction(number) => write!(f, "x{number}:{}", self.digest),
+        }
     }
 }
 
@@ -96,12 +115,18 @@ pub(super) fn reading(access: &Access, database: &str) -> Result<Session> {
 /// hold whenever two digests are compared.
 pub(super) fn digest(session: &mut Session, known: &Known) -> Result<String> {
     session.run("take a view", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+    let digest = digest_of_view(session, known)?;
+    session.run("end a view", "COMMIT")?;
+    Ok(digest)
+}
+
+/// The same inside a transaction that is open already.
+pub(super) fn digest_of_view(session: &mut Session, known: &Known) -> Result<String> {
     let mut digest = Sha256::new();
     for part in [schema(session)?, tables(session, known)?, sequences(session)?, large(session)?] {
         digest.update(part.as_bytes());
         digest.update([0]);
     }
-    session.run("end a view", "COMMIT")?;
     Ok(hex(&digest.finalize()))
 }
 
@@ -171,9 +196,10 @@ pub(super) fn read(
     let list: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
     // No list at all would take every column, and an empty one is no SQL: where there is none, each
     // row is an empty line.
-    let sql = match list.is_empty() {
-        false => format!("COPY {} ({}) TO STDOUT", qualified(schema, name), list.join(", ")),
-        true => format!("COPY (SELECT FROM ONLY {}) TO STDOUT", qualified(schema, name)),
+    let sql = if list.is_empty() {
+        format!("COPY (SELECT FROM ONLY {}) TO STDOUT", qualified(schema, name))
+    } else {
+        format!("COPY {} ({}) TO STDOUT", qualified(schema, name), list.join(", "))
     };
     let place = session.place().clone();
     let action = || format!("read the rows of `{schema}.{name}`");

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use crate::postgres::catalog::{DatabaseFacts, Grant};
 use crate::postgres::connection::{literal, quoted};
 
@@ -18,16 +20,16 @@ pub(super) fn create(name: &str, facts: &DatabaseFacts, tablespace: Option<&str>
         _ => None,
     };
     if let Some(option) = options {
-        sql.push_str(&format!(" LOCALE_PROVIDER {}", facts.locale_provider));
+        let _ = write!(sql, " LOCALE_PROVIDER {}", facts.locale_provider);
         if let Some(locale) = &facts.locale {
-            sql.push_str(&format!(" {option} {}", literal(locale)));
+            let _ = write!(sql, " {option} {}", literal(locale));
         }
         if let Some(rules) = &facts.icu_rules {
-            sql.push_str(&format!(" ICU_RULES {}", literal(rules)));
+            let _ = write!(sql, " ICU_RULES {}", literal(rules));
         }
     }
     if let Some(tablespace) = tablespace {
-        sql.push_str(&format!(" TABLESPACE {}", quoted(tablespace)));
+        let _ = write!(sql, " TABLESPACE {}", quoted(tablespace));
     }
     sql
 }

@@ -175,13 +175,12 @@ impl Loaders {
             let problem = format!("the parts of more than {MOST_OPEN} tables alternate");
             return Err(self.damaged(problem));
         }
-        let session = match self.idle.pop() {
-            Some(session) => session,
-            None => {
-                let mut session = session(&self.access, &self.database)?;
-                session.run("set up a session for rows", &self.settings)?;
-                session
-            }
+        let session = if let Some(session) = self.idle.pop() {
+            session
+        } else {
+            let mut session = session(&self.access, &self.database)?;
+            session.run("set up a session for rows", &self.settings)?;
+            session
         };
         let canceller = session.canceller();
         let (chunks, coming) = sync_channel(AHEAD);
@@ -266,7 +265,7 @@ impl Drop for Loaders {
 struct Copy {
     name: String,
     truncate: Option<String>,
-    copy: String,
+    statement: String,
     place: Place,
 }
 
@@ -279,7 +278,7 @@ impl Copy {
         Self {
             name: label(table),
             truncate: frozen.then(|| format!("BEGIN; TRUNCATE ONLY {target}")),
-            copy: format!("COPY {target} {} FROM STDIN{options}", columns(table)),
+            statement: format!("COPY {target} {} FROM STDIN{options}", columns(table)),
             place: place.clone(),
         }
     }
@@ -290,12 +289,12 @@ impl Copy {
         if let Some(truncate) = &self.truncate {
             client.batch_execute(truncate).map_err(refused(action(), &self.place))?;
         }
-        let mut writer = client.copy_in(&self.copy).map_err(refused(action(), &self.place))?;
+        let mut writer = client.copy_in(&self.statement).map_err(refused(action(), &self.place))?;
         let rows = loop {
             match coming.recv() {
                 Ok(Chunk::Bytes(bytes)) => {
                     if let Err(error) = writer.write_all(&bytes) {
-                        return Err(self.broken(error));
+                        return Err(broken(error, &action(), &self.place));
                     }
                 }
                 Ok(Chunk::End) => break writer.finish().map_err(refused(action(), &self.place))?,
@@ -307,14 +306,13 @@ impl Copy {
         }
         Ok((session, rows))
     }
+}
 
-    /// The client hands an error of the server on as one of writing.
-    fn broken(&self, error: std::io::Error) -> DatabaseError {
-        let action = format!("load the rows of {}", self.name);
-        match error.downcast::<postgres::Error>() {
-            Ok(error) => refused(action, &self.place)(error),
-            Err(source) => DatabaseError::Unreadable { name: self.name.clone(), source },
-        }
+/// The client hands an error of the server on as one of writing.
+pub(super) fn broken(error: std::io::Error, action: &str, place: &Place) -> DatabaseError {
+    match error.downcast::<postgres::Error>() {
+        Ok(error) => refused(action, place)(error),
+        Err(source) => DatabaseError::Unreadable { name: action.to_owned(), source },
     }
 }
 

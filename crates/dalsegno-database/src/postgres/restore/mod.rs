@@ -1,4 +1,5 @@
-//! The way back: a new database beside the live one, loaded, checked, and renamed into its place.
+//! The way back: a new database beside the live one, loaded, checked, and renamed into its place. A role
+//! that cannot make databases replaces the rows inside the live one.
 //!
 //! Not here: how a database is captured, and what the files of a capture hold.
 
@@ -9,12 +10,15 @@ mod content;
 mod create;
 mod entries;
 mod exchange;
+mod files;
 mod loader;
 mod names;
 mod plan;
 mod preflight;
 mod rights;
 mod row_sum;
+mod rows_alone;
+mod rows_staged;
 mod schedule;
 mod session;
 mod staged;

@@ -13,7 +13,7 @@ pub(super) fn check(
     catalog: &Catalog,
 ) -> Result<()> {
     let place = access.place();
-    layout(catalog, &place)?;
+    readable(catalog, &place)?;
     server_version(server.server, catalog, &place)?;
     roles(server, rights, catalog, &place)?;
     extensions(server, rights, catalog, &place)?;
@@ -44,7 +44,8 @@ pub(super) fn unbound(server: &mut Session, access: &Access) -> Result<()> {
     ))
 }
 
-fn layout(catalog: &Catalog, place: &Place) -> Result<()> {
+/// Refuses files of a newer layout than this build knows.
+pub(super) fn readable(catalog: &Catalog, place: &Place) -> Result<()> {
     if catalog.layout <= LAYOUT {
         return Ok(());
     }
@@ -97,7 +98,7 @@ fn roles(server: &mut Session, rights: &Rights, catalog: &Catalog, place: &Place
         server,
         "SELECT w FROM unnest($1::text[]) w \
          WHERE NOT pg_catalog.pg_has_role(current_user, w, 'MEMBER') ORDER BY w",
-        &[catalog.database.owner.clone()],
+        std::slice::from_ref(&catalog.database.owner),
     )?;
     if foreign.is_empty() {
         return Ok(());
@@ -213,14 +214,32 @@ pub(super) fn tablespace<'f>(
     Ok((!found.is_empty()).then_some(name))
 }
 
-/// Refuses a role that can neither make a database nor rename the live one.
-pub(super) fn may_rename(rights: &Rights, place: &Place) -> Result<()> {
-    if rights.may_rename() {
+/// Refuses a role that may not write every row of the live database.
+pub(super) fn owns_all(live: &mut Session, rights: &Rights, place: &Place) -> Result<()> {
+    let foreign = live.rows(
+        "look whose the tables are",
+        "SELECT DISTINCT pg_catalog.pg_get_userbyid(c.relowner)::text \
+         FROM pg_catalog.pg_class c \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p', 'S', 'm') AND c.relpersistence <> 't' \
+         AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast' \
+         AND NOT pg_catalog.pg_has_role(current_user, c.relowner, 'USAGE') ORDER BY 1",
+        &[],
+    )?;
+    let large = "SELECT FROM pg_catalog.pg_largeobject_metadata LIMIT 1";
+    let large = !live.rows("look for large objects", large, &[])?.is_empty();
+    if foreign.is_empty() && !large {
         return Ok(());
     }
+    let owners: Vec<String> = foreign.iter().map(|row| row.get(0)).collect();
+    let what = if large {
+        "it has large objects, which cannot be replaced beside the rows".to_owned()
+    } else {
+        format!("it has tables of {}", listed(&owners))
+    };
     Err(refused(
         place,
-        rights.lacks(),
+        format!("{}, and {what}", rights.lacks()),
         format!(
             "Grant it: `ALTER ROLE {} CREATEDB`, and let it own the database; or restore as a \
              superuser.",

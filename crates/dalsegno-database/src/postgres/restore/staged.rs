@@ -1,6 +1,6 @@
 use super::beside::Beside;
 use super::check;
-use super::content::Content;
+use super::content::{Content, reading};
 use super::exchange::exchange;
 use super::names::{Names, Role};
 use super::preflight;
@@ -16,8 +16,8 @@ pub(super) struct Staged {
     access: Access,
     names: Names,
     made: Made,
-    oid: u32,
-    content: String,
+    content: Content,
+    text: String,
     catalog: Catalog,
     rows: Rows,
 }
@@ -27,24 +27,24 @@ impl Staged {
         access: &Access,
         names: &Names,
         made: Made,
-        content: Content,
+        content: &Content,
         catalog: Catalog,
         rows: Rows,
     ) -> Self {
         let (access, names) = (access.clone(), names.clone());
-        let (oid, content) = (content.oid, content.to_string());
-        Self { access, names, made, oid, content, catalog, rows }
+        let (content, text) = (content.clone(), content.to_string());
+        Self { access, names, made, content, text, catalog, rows }
     }
 }
 
 impl crate::Staged for Staged {
     fn check(&mut self, options: &CheckOptions<'_>, watch: &mut dyn Watch) -> Result<CheckReport> {
-        let name = self.names.of(Role::New);
-        check::check(&self.access, &name, &self.catalog, &self.rows, options, watch)
+        let mut session = reading(&self.access, &self.names.of(Role::New))?;
+        check::check(&mut session, &self.catalog, &self.rows, options, watch)
     }
 
     fn content(&self) -> &str {
-        &self.content
+        &self.text
     }
 
     fn switch(
@@ -58,7 +58,7 @@ impl crate::Staged for Staged {
         drop(server);
         let live = self.access.place();
         let (new, old) = (self.names.of(Role::New), self.names.of(Role::Old));
-        if found.new != Some(self.oid) {
+        if !self.content.is_of(found.new) {
             let problem = format!("the database `{new}` is not the one that was made");
             return Err(DatabaseError::DamagedBackup { place: live, problem });
         }
@@ -77,7 +77,7 @@ impl crate::Staged for Staged {
             live,
             restore_id: self.names.restore_id.clone(),
             kept,
-            content: self.content,
+            content: self.text,
             refused_for_ms: u64::try_from(refused.as_millis()).unwrap_or(u64::MAX),
         }))
     }

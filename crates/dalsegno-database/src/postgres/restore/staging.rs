@@ -1,14 +1,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 
-use serde::de::DeserializeOwned;
-
 use super::beside::{Beside, drop_database};
 use super::builders::Builders;
-use super::content::{Content, Known, digest};
+use super::content::{Content, Mark, digest};
 use super::create::{create, properties};
 use super::entries::Runner;
-use super::loader::{Loaders, label};
+use super::files::{self, data_part, drain, known};
+use super::loader::Loaders;
 use super::names::{Names, Role};
 use super::preflight;
 use super::rights::Rights;
@@ -19,10 +18,9 @@ use super::steps::divide;
 use crate::error::DatabaseError;
 use crate::postgres::Access;
 use crate::postgres::catalog::{
-    Catalog, Entry, POST_FILE, PRE_FILE, ROWS_FILE, Rows, RowsTaken, SCHEMA_FILE, SEQUENCES_FILE,
-    Schema, Section, Table,
+    Catalog, Entry, POST_FILE, PRE_FILE, ROWS_FILE, Rows, SCHEMA_FILE, SEQUENCES_FILE, Schema,
+    Section,
 };
-use crate::postgres::connection::literal;
 use crate::step::step;
 use crate::{CATALOG_FILE, CapturedFile, Place, Result, Watch};
 
@@ -107,7 +105,7 @@ impl Staging {
     }
 
     fn catalog(&mut self, file: &CapturedFile<'_>, data: &mut dyn Read) -> Result<()> {
-        let catalog: Catalog = self.parse(file, data)?;
+        let catalog: Catalog = files::parse(file, data, &self.access.place())?;
         let mut server = maintenance(&self.access)?;
         preflight::check(&mut server, &self.access, &self.rights, &catalog)?;
         self.catalog = Some(catalog);
@@ -121,7 +119,7 @@ impl Staging {
         data: &mut dyn Read,
         watch: &mut dyn Watch,
     ) -> Result<()> {
-        let schema: Schema = self.parse(file, data)?;
+        let schema: Schema = files::parse(file, data, &self.access.place())?;
         let Some(catalog) = &self.catalog else {
             return Err(self.damaged(format!("`{}` comes before `{CATALOG_FILE}`", file.name)));
         };
@@ -160,7 +158,7 @@ impl Staging {
         }
         let scheduled = work.scheduled.keys().copied().collect();
         let builders = Builders::start(sessions, work.schedule, work.scheduled, runner.clone());
-        let settings = writing(catalog, &runner);
+        let settings = format!("{}; {}", runner.own_path(), files::settings(catalog));
         let place = other(&self.place(), &name);
         self.load = Some(Load {
             loaders: Loaders::new(&self.access, &name, place, settings),
@@ -207,7 +205,7 @@ impl Staging {
         data: &mut dyn Read,
         watch: &mut dyn Watch,
     ) -> Result<u64> {
-        let text = self.text(file, data)?;
+        let text = files::text(file, data)?;
         let (_, load) = self.loading(file.name)?;
         let confirmed = load.loaders.finish(watch)?;
         load.confirm(&confirmed)?;
@@ -231,64 +229,6 @@ impl Staging {
         }
         Ok(lines.len() as u64)
     }
-
-    fn text(&self, file: &CapturedFile<'_>, data: &mut dyn Read) -> Result<String> {
-        let mut text = String::new();
-        data.read_to_string(&mut text)
-            .map_err(|source| DatabaseError::Unreadable { name: file.name.to_owned(), source })?;
-        Ok(text)
-    }
-
-    fn parse<T: DeserializeOwned>(
-        &self,
-        file: &CapturedFile<'_>,
-        data: &mut dyn Read,
-    ) -> Result<T> {
-        let text = self.text(file, data)?;
-        serde_json::from_str(&text)
-            .map_err(|error| self.damaged(format!("`{}` cannot be understood: {error}", file.name)))
-    }
-
-    /// What was read and loaded against what was captured.
-    fn compare(&self, rows: &Rows) -> Result<()> {
-        let (Some(catalog), Some(load)) = (&self.catalog, &self.load) else {
-            return Err(DatabaseError::MissingFile { name: SCHEMA_FILE.to_owned() });
-        };
-        let taken = load.loaders.taken();
-        let captured: HashMap<u32, _> = rows.tables.iter().map(|it| (it.id, it)).collect();
-        for table in &catalog.tables {
-            let (rows, hash, bytes, parts) =
-                captured.get(&table.id).map_or((0, format!("{:032x}", 0), 0, 0), |it| {
-                    (it.rows, it.hash.clone(), it.bytes, it.parts)
-                });
-            let found = taken.get(&table.id);
-            let wrong = match found {
-                None if parts == 0 && rows == 0 => continue,
-                None => format!("the rows of {} are missing", label(table)),
-                Some(it) if it.parts != parts => {
-                    format!("{} has {} parts instead of {parts}", label(table), it.parts)
-                }
-                Some(it) if it.sum.rows() != rows => {
-                    format!("{} has {} rows instead of {rows}", label(table), it.sum.rows())
-                }
-                Some(it) if it.sum.hash() != hash || it.sum.bytes() != bytes => {
-                    format!("the rows of {} are not those that were captured", label(table))
-                }
-                Some(it) if it.confirmed != rows => {
-                    format!("the server took {} of {rows} rows of {}", it.confirmed, label(table))
-                }
-                Some(_) => continue,
-            };
-            return Err(self.damaged(wrong));
-        }
-        if load.large != u64::from(rows.large.parts) {
-            let (found, expected) = (load.large, rows.large.parts);
-            return Err(
-                self.damaged(format!("{found} of {expected} parts of the large objects are there"))
-            );
-        }
-        Ok(())
-    }
 }
 
 impl Load {
@@ -299,43 +239,6 @@ impl Load {
         }
         builders.failure()
     }
-}
-
-/// Settings that decide what a text means as a value; all others are this machine's own.
-const MEANING: &[&str] = &[
-    "bytea_output",
-    "client_encoding",
-    "datestyle",
-    "extra_float_digits",
-    "intervalstyle",
-    "lc_monetary",
-    "standard_conforming_strings",
-    "timezone",
-    "xmloption",
-];
-
-/// The statements after which rows mean what they meant when they were captured.
-fn writing(catalog: &Catalog, runner: &Runner) -> String {
-    let set = |name: &str, value: &str| {
-        format!("SELECT pg_catalog.set_config({}, {}, false)", literal(name), literal(value))
-    };
-    let mut sql = vec![runner.own_path(), set("client_encoding", &catalog.database.encoding)];
-    let pinned = catalog.settings.iter();
-    let pinned = pinned.filter(|(name, _)| MEANING.contains(&name.to_ascii_lowercase().as_str()));
-    sql.extend(pinned.map(|(name, value)| set(name, value)));
-    sql.join("; ")
-}
-
-/// The table and the part in `data/000017.0001.copy`.
-fn data_part(name: &str) -> Option<(u32, u32)> {
-    let (table, part) = name.strip_prefix("data/")?.strip_suffix(".copy")?.split_once('.')?;
-    Some((table.parse().ok()?, part.parse().ok()?))
-}
-
-fn drain(file: &CapturedFile<'_>, data: &mut dyn Read) -> Result<()> {
-    std::io::copy(data, &mut std::io::sink())
-        .map_err(|source| DatabaseError::Unreadable { name: file.name.to_owned(), source })
-        .map(drop)
 }
 
 impl crate::Staging for Staging {
@@ -359,11 +262,13 @@ impl crate::Staging for Staging {
                 Ok(())
             }
             ROWS_FILE if self.rows.is_none() => {
-                let rows: Rows = self.parse(&file, data)?;
+                let rows: Rows = files::parse(&file, data, &self.access.place())?;
                 let (_, load) = self.loading(file.name)?;
                 let confirmed = load.loaders.finish(watch)?;
                 load.confirm(&confirmed)?;
-                self.compare(&rows)?;
+                let (catalog, load) = self.loading(file.name)?;
+                files::compare(catalog, &rows, load.loaders.taken(), load.large)
+                    .map_err(|problem| self.damaged(problem))?;
                 self.rows = Some(rows);
                 Ok(())
             }
@@ -404,9 +309,9 @@ impl crate::Staging for Staging {
         let Some(oid) = oid else {
             return Err(self.damaged(format!("the database `{name}` is gone")));
         };
-        let content = Content { oid, digest };
+        let content = Content { mark: Mark::Database(oid), digest };
         let made = std::mem::replace(&mut self.made, Made::nothing(&self.access));
-        Ok(Box::new(Staged::new(&self.access, &self.names, made, content, catalog, rows)))
+        Ok(Box::new(Staged::new(&self.access, &self.names, made, &content, catalog, rows)))
     }
 }
 
@@ -424,31 +329,4 @@ fn analyze_rest(session: &mut crate::postgres::connection::Session) -> Result<()
         session.run(format_args!("analyze {name}"), &format!("ANALYZE {name}"))?;
     }
     Ok(())
-}
-
-/// Tables whose rows were hashed on their way in.
-fn known(catalog: &Catalog, rows: &Rows) -> Known {
-    let hashes: HashMap<u32, _> = rows.tables.iter().map(|it| (it.id, it)).collect();
-    let whole = catalog.tables.iter().filter(|it| !matches!(it.rows, RowsTaken::Where(_)));
-    whole
-        .map(|table: &Table| {
-            let columns = table.columns.iter().map(|column| column.name.clone()).collect();
-            let key = (table.schema.clone(), table.name.clone(), columns);
-            let none = || (0, format!("{:032x}", 0));
-            (key, hashes.get(&table.id).map_or_else(none, |it| (it.rows, it.hash.clone())))
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_of_a_part_tells_its_table() {
-        assert_eq!(data_part("data/000017.0002.copy"), Some((17, 2)));
-        for name in ["data/17.copy", "data/x.1.copy", "large/0001.sql", "data/1.1.tsv"] {
-            assert_eq!(data_part(name), None, "{name}");
-        }
-    }
 }

@@ -89,9 +89,10 @@ fn analyze(catalog: &Catalog, tables: &HashMap<u32, EntryId>) -> Vec<(Step, Entr
     let mut groups: Vec<Vec<&Table>> = Vec::new();
     let mut small: Vec<&Table> = Vec::new();
     for table in catalog.tables.iter().filter(|it| it.kind == TableKind::Table) {
-        match table.size < SMALL {
-            true => small.push(table),
-            false => groups.push(vec![table]),
+        if table.size < SMALL {
+            small.push(table);
+        } else {
+            groups.push(vec![table]);
         }
     }
     groups.extend(small.chunks(TOGETHER).map(<[_]>::to_vec));

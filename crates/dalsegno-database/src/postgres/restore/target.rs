@@ -1,17 +1,23 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::beside::{Beside, drop_database};
-use super::content::{Content, Known, digest, reading};
+use super::content::{Content, Known, Mark, digest, reading};
 use super::exchange::exchange;
 use super::names::{Names, Role};
+use super::plan::rows_instead;
 use super::preflight;
-use super::rights::Rights;
+use super::rights::{Rights, sessions_of};
+use super::rows_alone::RowsAlone;
+use super::rows_staged::{Fate, fate};
 use super::session::{maintenance, other};
 use super::staging::Staging;
 use crate::error::DatabaseError;
 use crate::postgres::{Access, Switched, Way};
 use crate::step::step;
 use crate::{Captured, Recovered, Result, RollbackOptions, RolledBack, Watch};
+
+/// Pause between two looks at a transaction.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The place of the restore of this id into a database.
 pub fn target(access: &Access, restore_id: &str) -> Result<Box<dyn crate::Target>> {
@@ -57,10 +63,43 @@ impl Target {
         })))
     }
 
+    /// The server knows what became of the transaction; one that it has forgotten is known by what
+    /// it left.
+    fn recover_rows(&self, number: i64, begun: &str, timeout: Duration) -> Result<Recovered> {
+        let until = Instant::now() + timeout;
+        let committed = loop {
+            match fate(&self.access, number)? {
+                Fate::Committed => break true,
+                Fate::Undone => break false,
+                Fate::Forgotten => {
+                    let live = self.look()?.live;
+                    break !self.is_other(&self.names.live, live, begun)?;
+                }
+                Fate::Open if Instant::now() < until => std::thread::sleep(PAUSE),
+                Fate::Open => {
+                    let place = self.access.place();
+                    let holders = sessions_of(&mut maintenance(&self.access)?, &self.names.live)?;
+                    return Err(DatabaseError::Locked { action: "recover", place, holders });
+                }
+            }
+        };
+        if !committed {
+            return Ok(Recovered::Undone);
+        }
+        Ok(Recovered::Switched(Box::new(crate::Switched::Postgresql(Switched {
+            live: self.access.place(),
+            restore_id: self.names.restore_id.clone(),
+            way: Way::Rows,
+            kept: None,
+            content: begun.to_owned(),
+            refused_for_ms: 0,
+        }))))
+    }
+
     /// Whether a database, under whatever name, holds anything else than `content`.
     fn is_other(&self, database: &str, oid: Option<u32>, content: &str) -> Result<bool> {
         let Some(content) = Content::parse(content) else { return Ok(true) };
-        if oid != Some(content.oid) {
+        if oid.is_none() || matches!(content.mark, Mark::Database(_)) && !content.is_of(oid) {
             return Ok(true);
         }
         let mut session = reading(&self.access, database)?;
@@ -72,11 +111,24 @@ impl crate::Target for Target {
     fn begin(&self, _: &Captured) -> Result<Box<dyn crate::Staging>> {
         let mut server = maintenance(&self.access)?;
         let rights = Rights::ask(&mut server, &self.names.live)?;
-        preflight::may_rename(&rights, &self.access.place())?;
+        if !rights.may_rename() {
+            rows_instead(&self.access, &rights)?;
+            return Ok(Box::new(RowsAlone::new(&self.access, &self.names.restore_id)));
+        }
         Ok(Box::new(Staging::new(&self.access, &self.names, rights)))
     }
 
-    fn recover(&self, begun: Option<&str>, existed: bool, _: Duration) -> Result<Recovered> {
+    fn recover(
+        &self,
+        begun: Option<&str>,
+        existed: bool,
+        lock_timeout: Duration,
+    ) -> Result<Recovered> {
+        if let Some(Content { mark: Mark::Transaction(number), .. }) =
+            begun.and_then(Content::parse)
+        {
+            return self.recover_rows(number, begun.unwrap_or_default(), lock_timeout);
+        }
         let mut server = maintenance(&self.access)?;
         let found = Beside::look(&mut server, &self.names)?;
         let content = begun.and_then(Content::parse);
@@ -87,7 +139,7 @@ impl crate::Target for Target {
         if found.old.is_some() {
             return Ok(self.found(begun.unwrap_or_default().to_owned(), true));
         }
-        let created = !existed && content.is_some_and(|content| found.live == Some(content.oid));
+        let created = !existed && content.is_some_and(|content| content.is_of(found.live));
         Ok(match found.new {
             _ if created => self.found(begun.unwrap_or_default().to_owned(), false),
             Some(_) => Recovered::Undone,
@@ -98,10 +150,13 @@ impl crate::Target for Target {
     fn holds(&self, switched: &crate::Switched) -> Result<bool> {
         let switched = self.own(switched)?;
         let found = self.look()?;
+        if switched.way == Way::Rows {
+            return Ok(true);
+        }
         let content = Content::parse(&switched.content);
         // The old one takes its name back in the transaction that takes the new one away.
         Ok(found.old.is_some()
-            || content.is_some_and(|content| found.live == Some(content.oid))
+            || content.is_some_and(|content| content.is_of(found.live))
             || (switched.kept.is_some() && found.live.is_none()))
     }
 
@@ -121,6 +176,9 @@ impl crate::Target for Target {
         let mut server = maintenance(&self.access)?;
         let found = Beside::look(&mut server, &self.names)?;
         let place = self.access.place();
+        if switched.way == Way::Rows {
+            return Err(DatabaseError::KeptMissing { place });
+        }
         if let (Some(kept), None) = (&switched.kept, found.old) {
             return Err(DatabaseError::KeptMissing { place: kept.clone() });
         }
