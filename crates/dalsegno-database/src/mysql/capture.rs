@@ -192,6 +192,7 @@ impl Snapshot for ServerSnapshot {
             foreign_key_violations: None,
             spooled: false,
             sqlite: None,
+            postgres: None,
             mysql: Some(Facts {
                 flavor: catalog.flavor,
                 default_collation: catalog.collation,

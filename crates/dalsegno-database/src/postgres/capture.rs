@@ -230,6 +230,7 @@ impl PostgresSnapshot {
             foreign_key_violations: None,
             spooled: false,
             sqlite: None,
+            mysql: None,
             postgres: Some(Facts {
                 server_number: self.session.server,
                 collate: state.database.collate.clone(),

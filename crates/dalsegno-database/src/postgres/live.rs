@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::look::{exists, size};
 use super::{
-    Access, capture, exists, leftovers, plan, remove_leftover, size, table_counts, table_hashes,
-    target,
+    Access, capture, leftovers, plan, remove_leftover, table_counts, table_hashes, target,
 };
 use crate::{
     CaptureOptions, Captured, Database, Leftover, Place, Result, Snapshot, SwitchPlan, TableCount,

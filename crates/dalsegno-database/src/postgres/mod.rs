@@ -12,6 +12,7 @@ mod failure;
 mod flow;
 mod large_objects;
 mod live;
+mod look;
 mod pool;
 mod preflight;
 mod program;
