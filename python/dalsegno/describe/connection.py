@@ -35,6 +35,8 @@ DRIVERS_OWN = (
     "sslcrldir",
     "sslpassword",
 )
+# What leaves the choice to the driver.
+HARMLESS = (None, "", "disable", "prefer")
 
 
 def not_applied(wrapper: Any) -> list[str]:
@@ -43,7 +45,8 @@ def not_applied(wrapper: Any) -> list[str]:
         return []
     options = wrapper.settings_dict["OPTIONS"]
     members = options.get("ssl") if isinstance(options.get("ssl"), dict) else {}
-    return [name for name in DRIVERS_OWN if name in options or name in members]
+    given = {**options, **members}
+    return [name for name in DRIVERS_OWN if given.get(name) not in HARMLESS]
 
 
 def read_back(wrapper: Any) -> Json | None:

@@ -30,8 +30,12 @@ def configured(wrapper: Any) -> Json:
                 return text(value)
         return None
 
-    socket = fact("unix_socket", option="socket")
-    host = None if socket else fact("host")
+    socket, host = fact("unix_socket", option="socket"), fact("host")
+    if socket and (is_pymysql or host in (None, "localhost")):
+        host = None
+    else:
+        # The client library takes a socket for its own machine alone.
+        socket = None
     port = port_number(fact("port"))
     if host and not port:
         # As the driver does, whose own default cannot be asked for.

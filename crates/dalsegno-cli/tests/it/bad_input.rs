@@ -219,7 +219,7 @@ fn settings_that_raise() {
     site.settings("raise RuntimeError('the password is hunter2')");
     let answer = run(&site, &["-q", "backup"]);
     assert_snapshot!(answer.err().replace("hunter2", "[SAID BY THE SITE]"), @r#"
-    error: the project `[SITE]/manage.py` does not start: RuntimeError: the password is [SAID BY THE SITE] (`[SITE]/bookshop/settings.py`, line 106)
+    error: the project `[SITE]/manage.py` does not start: RuntimeError: the password is [SAID BY THE SITE] (`[SITE]/bookshop/settings.py`, line 127)
     hint: Make `python manage.py check` work in `[SITE]` first.
     "#);
     let settings = fs::read_to_string(site.path("bookshop/settings.py")).expect("it is there");
@@ -229,7 +229,7 @@ fn settings_that_raise() {
     );
     assert_snapshot!(run(&site, &["-q", "backup"]), @r#"
     exit 1
-    err| error: the project `[SITE]/manage.py` does not start: ModuleNotFoundError: No module named 'nosuchmodule' (`[SITE]/bookshop/settings.py`, line 106)
+    err| error: the project `[SITE]/manage.py` does not start: ModuleNotFoundError: No module named 'nosuchmodule' (`[SITE]/bookshop/settings.py`, line 127)
     err| hint: Install `nosuchmodule` for the interpreter that was used, or name another with `--python`; `dalsegno describe` must work where `python manage.py check` does.
     "#);
     site.write(
@@ -238,7 +238,7 @@ fn settings_that_raise() {
     );
     assert_snapshot!(run(&site, &["-q", "backup"]), @r#"
     exit 1
-    err| error: the project `[SITE]/manage.py` does not start: KeyError: 'SHOP_KEY' (`[SITE]/bookshop/settings.py`, line 106)
+    err| error: the project `[SITE]/manage.py` does not start: KeyError: 'SHOP_KEY' (`[SITE]/bookshop/settings.py`, line 127)
     err| hint: If the settings read 'SHOP_KEY' from the environment, set it as the site's own service does.
     "#);
     site.write("bookshop/settings.py", "this is not Python");

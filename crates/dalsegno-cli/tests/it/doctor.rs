@@ -122,6 +122,9 @@ fn secrets_are_masked() {
     let site = shop_with_secrets();
     let described = ok(&site, &["describe"]);
     assert!(described.stdout.contains("\"db.example\""), "{described}");
+    // How the server is reached, as written down: the password is there, and masked.
+    assert!(described.stdout.contains("\"resolved\": false"), "{described}");
+    assert_eq!(described.stdout.matches("\"password\": \"***\"").count(), 2, "{described}");
     let json = ok(&site, &["--format", "json", "describe"]);
     let backed_up = ok(&site, &["--format", "json", "-v", "-v", "backup"]);
     let failed = run(&site, &["-v", "-v", "backup", "--database", "main"]);

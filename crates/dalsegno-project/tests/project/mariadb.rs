@@ -11,14 +11,14 @@ use dalsegno_testkit::{Authority, MariadbServer};
 fn settings(server: &MariadbServer) -> String {
     format!(
         "import pymysql; pymysql.install_as_MySQLdb()\n\
-        HOST, PORT, SOCKET, USER, PASSWORD = {:?}, {}, {:?}, {:?}, {:?}.encode()\n\
+        HOST, PORT, SOCKET, USER, PASSWORD = {:?}, {}, '{}', {:?}, {:?}.encode()\n\
         def add(alias, options=None, **settings):\n    \
         DATABASES[alias] = dict(ENGINE='django.db.backends.mysql', OPTIONS=options or {{}}, **settings)\n\
         def whole(alias, options=None, **settings):\n    \
         add(alias, options, **{{**dict(HOST=HOST, PORT=PORT, USER=USER, PASSWORD=PASSWORD, NAME='shop'), **settings}})\n",
         server.host(),
         server.port(),
-        server.socket(),
+        server.socket().display(),
         server.user(),
         server.password(),
     )

@@ -18,14 +18,14 @@ const PSYCOPG2: &str = "import sys; sys.modules['psycopg'] = None\n";
 fn settings(server: &PostgresServer) -> String {
     format!(
         "import os\n\
-        HOST, PORT, FOLDER, PASSWORD = {:?}, {}, {:?}, {:?}\n\
+        HOST, PORT, FOLDER, PASSWORD = {:?}, {}, '{}', {:?}\n\
         def add(alias, options=None, **settings):\n    \
         DATABASES[alias] = dict(ENGINE='django.db.backends.postgresql', OPTIONS=options or {{}}, **settings)\n\
         def whole(alias, options=None, **settings):\n    \
         add(alias, options, **{{**dict(HOST=HOST, PORT=PORT, USER='postgres', PASSWORD=PASSWORD, NAME='shop'), **settings}})\n",
         server.host(),
         server.port(),
-        server.socket_folder(),
+        server.socket_folder().display(),
         PASSWORD,
     )
 }

@@ -18,9 +18,8 @@ pub(crate) fn bookshop(server: &Server) -> Site {
 pub(crate) fn media(site: &Site) -> String {
     let script = "cd media && find . -printf '%y %m %T@ %s %p %l\\n' | LC_ALL=C sort && \
                   find . -type f -exec sha256sum {} + | LC_ALL=C sort";
-    let done = std::process::Command::new("sh").args(["-euc", script]).current_dir(site.root());
-    let mut done = done;
-    let done = done.output().expect("sh runs");
+    let mut shell = std::process::Command::new("sh");
+    let done = shell.args(["-euc", script]).current_dir(site.root()).output().expect("sh runs");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).expect("the names are text")
 }
