@@ -40,7 +40,8 @@ fn wandering(access: &Access) -> Result<Option<String>> {
     let mut clients = [Session::log_in(access)?, Session::log_in(access)?];
     let first = [backend(&mut clients[0])?, backend(&mut clients[1])?];
     if first[0] == first[1] {
-        return Ok(Some(shared(first[0], first[1])));
+        let process = first[0];
+        return Ok(Some(format!("process {process} of the server serves two connections at once")));
     }
     for _ in 0..ROUNDS {
         for client in &mut clients {
@@ -52,7 +53,9 @@ fn wandering(access: &Access) -> Result<Option<String>> {
         }
         for (before, now) in first.iter().zip(inside) {
             if *before != now {
-                return Ok(Some(shared(*before, now)));
+                return Ok(Some(format!(
+                    "one connection was served by process {before} of the server, then by {now}"
+                )));
             }
         }
     }
@@ -64,8 +67,4 @@ fn backend(client: &mut Session) -> Result<i32> {
     let action = "ask for the process of a session";
     let rows = client.simple(action, "SELECT pg_catalog.pg_backend_pid()")?;
     Ok(rows.first().and_then(|pid| pid.parse().ok()).unwrap_or_default())
-}
-
-fn shared(before: i32, now: i32) -> String {
-    format!("one connection was served by process {before} of the server, then by {now}")
 }

@@ -176,7 +176,9 @@ fn a_large_table_comes_in_parts_and_several_sessions_read_it_alike() {
         let again = other.rows_of("big");
         assert_eq!((again.rows, again.bytes), (rows.rows, rows.bytes));
         assert_eq!(again.hash, rows.hash);
-        assert_eq!(again.parts > rows.parts, workers == 4, "{again:?}");
+        // Alone, a session fills every part; several read less than a part each.
+        let first = other.bytes(&format!("data/{:06}.0001.copy", again.id)).len();
+        assert_eq!(first == 16 << 20, workers == 1, "{first}");
     }
     let parts: Vec<&str> = one.names().into_iter().filter(|n| n.starts_with("data/")).collect();
     let mut sorted = parts.clone();

@@ -136,12 +136,11 @@ fn more_tables_than_the_server_has_locks_for_are_refused_with_the_setting_to_rai
     let server =
         PostgresServer::start_with(&["max_locks_per_transaction=10", "max_connections=12"]);
     server.create_database("shop");
-    for hundred in 0..2 {
-        let tables: String =
-            (0..100).map(|n| format!("CREATE TABLE t{hundred}_{n} (a int);")).collect();
-        for half in tables.split_inclusive(';').collect::<Vec<_>>().chunks(20) {
-            server.psql("shop", &half.concat());
-        }
+    // A transaction takes a lock for each table it makes.
+    for n in 0..10 {
+        let table = "SELECT format('CREATE TABLE t%s_%s (a int)', NUM, n)";
+        let twenty = format!("{table} FROM generate_series(1, 20) n \\gexec");
+        server.psql("shop", &twenty.replace("NUM", &n.to_string()));
     }
     let error = try_taken(&access(&server, "shop"), &options()).err().unwrap();
     let text = error.to_string();
@@ -183,18 +182,21 @@ fn a_cancelled_capture_ends_at_once_and_leaves_no_session() {
     nobody_is_left(&server);
 }
 
+/// Stops after a moment.
+struct Late(Instant);
+
+impl Watch for Late {
+    fn bytes(&mut self, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        self.0.elapsed() > Duration::from_millis(300)
+    }
+}
+
 #[test]
 fn a_capture_that_waits_for_a_lock_can_be_cancelled() {
     let server = shop("CREATE TABLE held (n int)");
     let other = Other::runs(&server, "BEGIN; LOCK TABLE held");
-    struct Late(Instant);
-    impl Watch for Late {
-        fn bytes(&mut self, _: u64) {}
-
-        fn cancelled(&self) -> bool {
-            self.0.elapsed() > Duration::from_millis(300)
-        }
-    }
     let begun = Instant::now();
     let mut late = Late(begun);
     let error = capture(&access(&server, "shop"), &options(), &mut late).err().unwrap();

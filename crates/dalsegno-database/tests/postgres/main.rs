@@ -7,5 +7,6 @@ mod connection;
 mod files;
 mod hazards;
 mod locks;
+mod pool;
 mod schema;
 mod values;
