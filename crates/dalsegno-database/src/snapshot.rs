@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::sqlite::Facts;
+use crate::{Result, postgres};
 
 /// Receives the files of one captured database.
 pub trait FileSink {
@@ -139,4 +139,7 @@ pub struct Captured {
     /// What only an SQLite database has; its fields stand beside the others.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub sqlite: Option<Facts>,
+    /// What only a `PostgreSQL` database has; its fields stand beside the others.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<postgres::Facts>,
 }

@@ -32,6 +32,7 @@ pub(crate) fn captured(held: Option<&DatabaseCompletion>, vendor: &str) -> Captu
             foreign_key_violations: None,
             spooled: false,
             sqlite: None,
+            postgres: None,
         },
     }
 }

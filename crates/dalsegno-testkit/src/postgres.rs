@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,7 +36,8 @@ pub struct PostgresServer {
 #[derive(Debug)]
 struct Running {
     pid: Pid,
-    ended: Receiver<ExitStatus>,
+    /// Locked, so that several threads of a test may share the server.
+    ended: Mutex<Receiver<ExitStatus>>,
 }
 
 impl PostgresServer {
@@ -186,10 +188,11 @@ impl PostgresServer {
             let _ = tell.send(pid);
             let _ = end.send(child.wait().expect("a child can be waited for"));
         });
-        let running = Running { pid: started.recv().expect("a server has a pid"), ended };
+        let running =
+            Running { pid: started.recv().expect("a server has a pid"), ended: Mutex::new(ended) };
         let patience = Instant::now() + PATIENCE;
         while self.try_psql("postgres", "SELECT 1").is_err() {
-            if running.ended.try_recv().is_ok() || Instant::now() > patience {
+            if running.has_ended(Duration::ZERO) || Instant::now() > patience {
                 return Err(fs::read_to_string(&log).unwrap_or_default());
             }
             thread::sleep(Duration::from_millis(20));
@@ -201,10 +204,17 @@ impl PostgresServer {
         let Some(running) = self.running.take() else { return };
         // One that has ended by itself is not there any more.
         let _ = kill_process(running.pid, signal);
-        if running.ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+        if !running.has_ended(PATIENCE) {
             let _ = kill_process(running.pid, Signal::KILL);
-            let _ = running.ended.recv();
+            running.has_ended(PATIENCE);
         }
+    }
+}
+
+impl Running {
+    fn has_ended(&self, patience: Duration) -> bool {
+        let ended = self.ended.lock().expect("no holder panics");
+        ended.recv_timeout(patience) != Err(RecvTimeoutError::Timeout)
     }
 }
 

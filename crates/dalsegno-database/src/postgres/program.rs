@@ -86,7 +86,8 @@ fn version(text: &str) -> Option<(String, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::version;
+    use super::*;
+    use crate::Tls;
 
     #[test]
     fn versions_are_read_from_what_programs_say() {
@@ -94,5 +95,39 @@ mod tests {
         assert_eq!(version(said), Some(("15.18".to_owned(), 15)));
         assert_eq!(version("pg_dump (PostgreSQL) 19devel\n"), Some(("19devel".to_owned(), 19)));
         assert_eq!(version("pg_dump: command not found"), None);
+    }
+
+    #[test]
+    fn a_program_of_the_servers_version_is_taken_and_an_older_one_never() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().expect("there is room");
+        let fakes = ["90", "91.3", "93beta1"].map(|version| {
+            let bin = folder.path().join(version);
+            fs::create_dir(&bin).expect("the folder is ours");
+            let script = format!("#!/bin/sh\necho 'pg_dump (PostgreSQL) {version}'\n");
+            fs::write(bin.join("pg_dump"), script).expect("the folder is ours");
+            let executable = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(bin.join("pg_dump"), executable).expect("the file is ours");
+            bin
+        });
+        let access = Access {
+            host: "localhost".to_owned(),
+            port: 5432,
+            user: "site".to_owned(),
+            password: None,
+            database: "shop".to_owned(),
+            tls: Tls::default(),
+            role: None,
+            options: None,
+            client_folders: fakes.to_vec(),
+        };
+        let version = |server| find("pg_dump", &access, server).map(|found| found.version);
+        assert_eq!(version(910_002).expect("it is there"), "91.3");
+        assert_eq!(version(920_000).expect("a newer one will do"), "93beta1");
+        let error = version(940_001).expect_err("all are older");
+        let text = error.to_string();
+        assert!(text.contains("needs `pg_dump` 94 or newer") && text.contains("is 93"), "{text}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("`postgresql-client-94`")));
     }
 }

@@ -42,6 +42,9 @@ pub(super) fn schema(
             preamble.push('\n');
             continue;
         }
+        if is_of_database(&entry) {
+            continue;
+        }
         section = match entry.section {
             TocSection::Any => section,
             TocSection::Pre => Section::Pre,
@@ -64,6 +67,16 @@ pub(super) fn schema(
     let late = post.into_iter().chain(rights).chain(last);
     let late = late.map(|entry| Entry { section: Section::Post, ..entry });
     Ok(Schema { preamble, entries: pre.into_iter().chain(late).collect() })
+}
+
+/// Whether it is about the database as a whole: its properties stand in the catalog, since a restore
+/// makes a database of another name.
+fn is_of_database(entry: &TocEntry) -> bool {
+    match entry.kind.as_str() {
+        "DATABASE" | "DATABASE PROPERTIES" => true,
+        "ACL" | "COMMENT" | "SECURITY LABEL" => entry.tag.starts_with("DATABASE "),
+        _ => false,
+    }
 }
 
 /// In which of the passes of a restore an entry has its turn.

@@ -36,7 +36,6 @@ pub(super) struct Lockable {
 /// A table, with what only the capture itself needs.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
-    pub(super) oid: u32,
     pub(super) table: Table,
     /// Bytes of the rows, without those that are stored apart.
     pub(super) heap: u64,
@@ -93,12 +92,7 @@ pub(super) fn tables(session: &mut Session) -> Result<Vec<Found>> {
             partition_of: parent.and_then(|oid| ids.get(&oid).copied()),
             size: size(row, 5),
         };
-        Found {
-            oid,
-            table,
-            heap: size(row, 6),
-            hidden: row.get::<_, Option<bool>>(9) == Some(true),
-        }
+        Found { table, heap: size(row, 6), hidden: row.get::<_, Option<bool>>(9) == Some(true) }
     });
     Ok(found.collect())
 }
@@ -133,7 +127,7 @@ pub(super) fn populated(session: &mut Session) -> Result<HashSet<(String, String
 pub(super) fn sequences(session: &mut Session) -> Result<Vec<(String, String)>> {
     let sql = format!(
         "SELECT n.nspname::text, c.relname::text FROM {RELATIONS}
-         WHERE c.relkind = 'S' AND {DUMPED} ORDER BY 1 COLLATE \"C\", 2 COLLATE \"C\""
+         WHERE c.relkind = 'S' AND {DUMPED} ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\""
     );
     let rows = session.rows("list the sequences", &sql, &[])?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{fmt, fs};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -37,12 +38,8 @@ pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect> {
     let config = match &tls.identity {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
-            let chain = certificates(certificate)?;
-            let private =
-                PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error))?;
-            builder
-                .with_client_auth_cert(chain, private)
-                .map_err(|error| unusable(certificate, error))?
+            let own = Own::read(certificate, key, builder.crypto_provider())?;
+            builder.with_client_cert_resolver(Arc::new(own))
         }
     };
     Ok(MakeRustlsConnect::new(config))
@@ -128,7 +125,8 @@ impl ServerCertVerifier for AnyName {
     }
 }
 
-/// Believes every certificate: the modes that do not verify ask for encryption only.
+/// Believes every certificate: the modes that do not verify ask for encryption only. A signature
+/// by a key that anybody may bring proves nothing, and old certificates could not even be read.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 
@@ -146,23 +144,48 @@ impl ServerCertVerifier for Anybody {
 
     fn verify_tls12_signature(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn verify_tls13_signature(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Our own certificate, handed over as it is: the server judges it, also one of the first version,
+/// which `openssl x509 -req` makes.
+#[derive(Debug)]
+struct Own(Arc<CertifiedKey>);
+
+impl Own {
+    fn read(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Result<Self> {
+        let chain = certificates(certificate)?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error))?;
+        let signing = provider.key_provider.load_private_key(private);
+        let signing = signing.map_err(|error| unusable(key, error))?;
+        Ok(Self(Arc::new(CertifiedKey::new(chain, signing))))
+    }
+}
+
+impl ResolvesClientCert for Own {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }

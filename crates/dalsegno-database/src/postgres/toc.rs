@@ -187,8 +187,12 @@ mod tests {
             } else {
                 writer.int(0);
             }
-            (0..7).for_each(|n| writer.int(n));
-            ["shop", "15.1", "15.1"].map(|text| writer.text(Some(text)));
+            for n in 0..7 {
+                writer.int(n);
+            }
+            for text in ["shop", "15.1", "15.1"] {
+                writer.text(Some(text));
+            }
             writer
         }
 
@@ -206,17 +210,25 @@ mod tests {
         fn entry(&mut self, id: i32, has_data: bool) {
             self.int(id);
             self.int(has_data.into());
-            ["1259", "16400", "t", "TABLE"].map(|text| self.text(Some(text)));
+            for text in ["1259", "16400", "t", "TABLE"] {
+                self.text(Some(text));
+            }
             self.int(2);
-            ["CREATE TABLE", "DROP TABLE", ""].map(|text| self.text(Some(text)));
-            ["public", ""].map(|text| self.text(Some(text)));
+            for text in ["CREATE TABLE", "DROP TABLE", ""] {
+                self.text(Some(text));
+            }
+            for text in ["public", ""] {
+                self.text(Some(text));
+            }
             if self.version >= 14 {
                 self.text(Some("heap"));
             }
             if self.version >= 16 {
                 self.int(i32::from(b'r'));
             }
-            ["owner", "false", "7", "12"].map(|text| self.text(Some(text)));
+            for text in ["owner", "false", "7", "12"] {
+                self.text(Some(text));
+            }
             self.text(None);
             self.bytes.extend([1; 9]);
         }

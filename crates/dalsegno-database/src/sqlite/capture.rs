@@ -245,6 +245,7 @@ impl Snapshot for SqliteSnapshot {
             foreign_key_violations: None,
             spooled,
             sqlite: Some(self.facts()),
+            postgres: None,
         })
     }
 

@@ -151,6 +151,7 @@ impl Capture {
             foreign_key_violations: None,
             spooled: false,
             sqlite: None,
+            postgres: None,
         }
     }
 
