@@ -131,7 +131,7 @@ fn types_functions_views_policies_rights_and_large_objects_come_back() {
     server.create_database("here");
     server.psql(
         "here",
-        r"
+        r#"
         CREATE TYPE mood AS ENUM ('a', 'b'); ALTER TYPE mood ADD VALUE 'aa' AFTER 'a';
         CREATE DOMAIN positive AS int CHECK (VALUE > 0);
         CREATE TYPE pair AS (x int, y text); CREATE TYPE span AS RANGE (SUBTYPE = int);
@@ -141,7 +141,7 @@ fn types_functions_views_policies_rights_and_large_objects_come_back() {
             0.30000000000000004, 'NaN', 'infinity', '-178000000 years', '1.10', '\x00ff',
             'typed', 12.5, ARRAY[NULL, 'NULL', '']),
             ('b', 2, '{}', 'empty', 'Infinity', '-Infinity', '4713-01-01 BC', '1 mon -1 day',
-            '{""a"": null}', '', 'pg_class', -1, '{}');
+            '{"a": null}', '', 'pg_class', -1, '{}');
         CREATE FUNCTION lim() RETURNS int LANGUAGE sql STABLE AS 'SELECT 100';
         CREATE TABLE checked (v int CHECK (v <= lim())); INSERT INTO checked VALUES (7);
         CREATE VIEW v1 WITH (security_barrier) AS SELECT m, p FROM typed WHERE p > 1;
@@ -165,7 +165,7 @@ fn types_functions_views_policies_rights_and_large_objects_come_back() {
         ALTER TABLE idx ALTER COLUMN a SET STATISTICS 77;
         SELECT lo_from_bytea(4711, decode(repeat('00ff', 400000), 'hex'));
         ALTER LARGE OBJECT 4711 OWNER TO app; GRANT SELECT ON LARGE OBJECT 4711 TO reader;
-        ",
+        "#,
     );
     there_and_back(&server);
     let says = |sql: &str| server.psql("there", sql);
