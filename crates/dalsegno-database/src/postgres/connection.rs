@@ -23,13 +23,15 @@ const ATTENTION: Duration = Duration::from_millis(50);
 
 /// What every session sets, so that the same value is the same text everywhere, nothing is looked
 /// up by accident, nothing is hidden, and no default of a role or database ends the work.
-pub(super) const PINNED: [(&str, &str); 13] = [
+pub(super) const PINNED: [(&str, &str); 14] = [
     ("search_path", ""),
     ("datestyle", "ISO"),
     ("intervalstyle", "postgres"),
     ("timezone", "UTC"),
     ("extra_float_digits", "3"),
     ("bytea_output", "hex"),
+    // The text of `money`.
+    ("lc_monetary", "C"),
     ("standard_conforming_strings", "on"),
     ("synchronize_seqscans", "off"),
     ("row_security", "off"),

@@ -4,6 +4,7 @@
 
 mod child;
 mod crash;
+mod hazards;
 mod load;
 mod rights;
 mod shop;

@@ -19,10 +19,10 @@ fn server_with_roles() -> PostgresServer {
 /// The shop as a role of few rights would have captured it.
 fn owned_by(role: &str) -> Capture {
     let mut capture = Capture::shop();
-    capture.catalog.database.owner = role.to_owned();
+    role.clone_into(&mut capture.catalog.database.owner);
     capture.catalog.roles = vec![role.to_owned()];
     for entry in &mut capture.schema.entries {
-        entry.owner = role.to_owned();
+        role.clone_into(&mut entry.owner);
     }
     capture
 }

@@ -77,7 +77,7 @@ impl Capture {
         }
         // Cut inside a row.
         let (first, second) = books.split_at(books.len() / 2 + 3);
-        let authors: String = (1..=10).map(|id| format!("{id}\tauthor ü {id}\n")).collect();
+        let authors: Vec<String> = (1..=10).map(|id| format!("{id}\tauthor ü {id}\n")).collect();
         Self {
             catalog: catalog(vec![
                 table(1, "author", &["id", "name"]),
@@ -85,7 +85,10 @@ impl Capture {
                 table(3, "audit", &["what"]),
             ]),
             schema: schema(),
-            rows: vec![(2, vec![first.to_vec(), second.to_vec()]), (1, vec![authors.into_bytes()])],
+            rows: vec![
+                (2, vec![first.to_vec(), second.to_vec()]),
+                (1, vec![authors.concat().into_bytes()]),
+            ],
             sequences: "SELECT pg_catalog.setval('public.book_id_seq', 2345, true);\n".to_owned(),
             large: Vec::new(),
             promised: None,
@@ -151,6 +154,7 @@ impl Capture {
             foreign_key_violations: None,
             spooled: false,
             sqlite: None,
+            postgres: None,
         }
     }
 
@@ -272,6 +276,7 @@ pub(crate) fn entry(
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "one entry after the other")]
 fn schema() -> Schema {
     use Section::{Post, Pre};
     let entries = vec![

@@ -147,8 +147,7 @@ fn twenty_readers_never_see_a_mixture() {
     let capture = Capture::shop();
     let staged = capture.stage(&*shop(&server)).unwrap();
     let over = AtomicBool::new(false);
-    let params =
-        format!("host={} port={} user=postgres dbname=shop", server.host(), server.port(),);
+    let params = format!("host={} port={} user=postgres dbname=shop", server.host(), server.port());
     let mut config: postgres::Config = params.parse().unwrap();
     config.password(PostgresServer::PASSWORD);
     let (mut answers, mut longest) = (Vec::new(), Duration::ZERO);

@@ -33,7 +33,7 @@ pub(super) fn check(
         .iter()
         .zip(counts)
         .map(|(table, rows)| TableCount {
-            name: shown(table),
+            name: table.shown(),
             rows: Some(rows),
             note: None,
             damaged: false,
@@ -113,12 +113,4 @@ fn hashes(
         }
     }
     Ok(())
-}
-
-/// As the manifest names it: with its schema where that is not the usual one.
-fn shown(table: &Table) -> String {
-    match table.schema.as_str() {
-        "public" => table.name.clone(),
-        schema => format!("{schema}.{}", table.name),
-    }
 }

@@ -308,3 +308,6 @@ impl crate::Staging for RowsAlone {
         )))
     }
 }
+
+#[cfg(test)]
+mod tests;
