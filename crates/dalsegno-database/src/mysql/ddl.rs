@@ -26,6 +26,20 @@ pub(super) fn readable(sql: &[u8]) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
+/// Whether a literal holds a question mark, which some servers show in place of a character.
+pub(super) fn may_lack_characters(sql: &str) -> bool {
+    let sql = sql.as_bytes();
+    let mut at = 0;
+    while at < sql.len() {
+        let end = token_end(sql, at);
+        if sql[at] == b'\'' && sql[at..end].contains(&b'?') {
+            return true;
+        }
+        at = end;
+    }
+    false
+}
+
 /// Where the literal, the quoted name or the single byte ends that begins at `at`.
 fn token_end(sql: &[u8], at: usize) -> usize {
     let quote = sql[at];
@@ -161,6 +175,12 @@ mod tests {
         assert_eq!(readable(sql).unwrap(), expected);
         assert_eq!(readable(b"`\xff` int"), None);
         assert_eq!(readable("'ö'".as_bytes()).unwrap(), "'ö'");
+    }
+
+    #[test]
+    fn a_question_mark_counts_in_a_literal_alone() {
+        assert!(may_lack_characters("`a` text DEFAULT '?' COMMENT 'x'"));
+        assert!(!may_lack_characters("`?` text DEFAULT 'ö''' COMMENT '`'"));
     }
 
     #[test]

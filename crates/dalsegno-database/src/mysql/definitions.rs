@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::catalog::{Entry, Kind, Schema, Section, Session as Made};
 use super::connection::{Answer, Session};
 use super::ddl;
+use super::error::code;
 use super::quote;
 use super::rights;
 use super::survey::Survey;
@@ -31,6 +32,12 @@ pub(super) fn read(
         let bytes = row.bytes(1).unwrap_or_default();
         let sql = ddl::readable(bytes)
             .ok_or_else(|| session.unexpected("read the definition of", name, "it is no text"))?;
+        if ddl::may_lack_characters(&sql) {
+            notes.push(format!(
+                "the server's own definition of `{name}` holds `?` in a text: MariaDB shows so \
+                 what lies beyond the basic plane of Unicode, and then it is lost"
+            ));
+        }
         entries.push(Entry::new(Kind::Table, name, sql));
     }
     session.answer_in("utf8mb4")?;
@@ -164,7 +171,9 @@ fn broken(session: &mut Session, name: &str) -> Result<Option<String>> {
     let sql = format!("SELECT 1 FROM {} LIMIT 0", quote::identifier(name));
     match session.ask("open the view", name, &sql) {
         Ok(_) => Ok(None),
-        Err(DatabaseError::Mysql(error)) if error.code().is_some() => {
+        Err(DatabaseError::Mysql(error))
+            if error.code().is_some_and(|code| code::BROKEN_VIEW.contains(&code)) =>
+        {
             let said = std::error::Error::source(&error).map(ToString::to_string);
             Ok(Some(said.unwrap_or_else(|| error.to_string())))
         }

@@ -208,6 +208,10 @@ pub(super) mod code {
     pub(in crate::mysql) const LOCK_WAIT: u16 = 1205;
     /// Table definition has changed.
     pub(in crate::mysql) const CHANGED: u16 = 1412;
+    /// What makes a view useless: it, its definer, or a database, table, column or routine of it is
+    /// gone, or its definer may not use one.
+    pub(in crate::mysql) const BROKEN_VIEW: [u16; 10] =
+        [1356, 1449, 1049, 1146, 1054, 1305, 1142, 1143, 1370, 1044];
     /// The server is going down, or ended this connection.
     pub(in crate::mysql) const ENDED: [u16; 4] = [1053, 1152, 1927, 4031];
 }

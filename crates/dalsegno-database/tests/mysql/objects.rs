@@ -115,6 +115,16 @@ fn the_default_of_a_binary_column_keeps_bytes_that_are_no_text() {
 }
 
 #[test]
+fn a_definition_in_which_the_server_loses_characters_is_said() {
+    let server = server_with(
+        "SET NAMES utf8mb4; CREATE TABLE t (a VARCHAR(9) DEFAULT '😀'); CREATE TABLE fine (a VARCHAR(9) DEFAULT 'ö');",
+    );
+    let notes = capture(&server, "site").catalog().notes;
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].starts_with("the server's own definition of `t` holds `?`"), "{notes:?}");
+}
+
+#[test]
 fn defaults_of_the_database_and_the_case_of_names_are_recorded() {
     let server = server_with("CREATE TABLE t (a INT)");
     server.sql("", "ALTER DATABASE site CHARACTER SET latin2 COLLATE latin2_czech_cs COMMENT 'ö'");

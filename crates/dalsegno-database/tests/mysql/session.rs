@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use dalsegno_database::mysql::{self, Access};
@@ -171,7 +172,6 @@ fn a_connection_is_encrypted_as_the_settings_want_it() {
     openssl(
         "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 -extfile names",
     );
-    use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::set_permissions(path("server.key"), PermissionsExt::from_mode(0o644)).unwrap();
     let plain = server_with("CREATE TABLE t (a INT)");

@@ -11,7 +11,6 @@ use dalsegno_database::{
 use dalsegno_format::Secret;
 use dalsegno_testkit::MariadbServer;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
 pub const WAIT: Duration = Duration::from_secs(5);
 
@@ -82,9 +81,9 @@ impl FileSink for Memory {
         let mut bytes = Vec::new();
         data.read_to_end(&mut bytes)?;
         assert_eq!(bytes.len() as u64, size, "{name}");
-        let hash = Sha256::digest(&bytes).into();
         self.0.push((name.to_owned(), bytes));
-        Ok(hash)
+        // What it hashes to is the archive's concern.
+        Ok([0; 32])
     }
 }
 
