@@ -50,7 +50,8 @@ impl MariadbServer {
         let account = folder.path().join("account.sql");
         let password = quoted(PASSWORD);
         let text = format!(
-            "CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY {password};\n\
+            "SET SESSION sql_mode = '';\n\
+             CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY {password};\n\
              GRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n"
         );
         fs::write(&account, text).expect("the folder takes a file");

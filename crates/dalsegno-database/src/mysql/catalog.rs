@@ -108,7 +108,6 @@ pub struct Column {
     /// Its name.
     pub name: String,
     /// How the bytes of a field become its value.
-    #[serde(default, skip_serializing_if = "Form::is_bytes")]
     pub form: Form,
 }
 
@@ -243,7 +242,6 @@ pub struct TableRows {
     pub parts: u32,
     /// Values of enumerations that are an error's (index 0): the server warns of each one when it
     /// is loaded, and of nothing else.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub warnings: u64,
 }
 
@@ -258,20 +256,10 @@ pub struct SequenceValue {
     pub cycle: i64,
 }
 
-impl Form {
-    fn is_bytes(&self) -> bool {
-        *self == Self::Bytes
-    }
-}
-
 impl Session {
     fn is_unset(&self) -> bool {
         *self == Self::default()
     }
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl Table {

@@ -74,12 +74,12 @@ fn pull(
             counts.warnings += u64::from(bytes(row.as_ref(*at)) == Some(error));
         }
         lines.end();
-        if let Some(part) = lines.full(PART) {
-            if hand_out(counts, part, take) == Wanted::Nothing {
-                // Dropping the stream reads what is left of it, which without this may be much.
-                let _ = killer.stop_statement();
-                return Ok(Wanted::Nothing);
-            }
+        if let Some(part) = lines.full(PART)
+            && hand_out(counts, part, take) == Wanted::Nothing
+        {
+            // Dropping the stream reads what is left of it, which without this may be much.
+            let _ = killer.stop_statement();
+            return Ok(Wanted::Nothing);
         }
     }
     Ok(Wanted::More)
@@ -150,13 +150,11 @@ pub(super) fn refuse_large_rows(
     );
     let key = session.ask("list the keys of", name, &sql)?;
     let key: Vec<String> = key.iter().map(|row| row.text(0)).collect();
-    let names: Vec<String> = key.iter().map(|name| quote::identifier(name)).collect();
-    let list: String = names.iter().map(|name| format!(", {name}")).collect();
+    let names = key.iter().map(|name| quote::identifier(name));
+    let list = std::iter::once(size.clone()).chain(names).collect::<Vec<_>>().join(", ");
     let limit = LARGEST_ROW as u64;
-    let sql = format!(
-        "SELECT {size}{list} FROM {} WHERE {size} > {limit} LIMIT 1",
-        quote::identifier(name)
-    );
+    let sql =
+        format!("SELECT {list} FROM {} WHERE {size} > {limit} LIMIT 1", quote::identifier(name));
     let found = session.ask("measure the rows of", name, &sql)?;
     let Some(row) = found.first() else { return Ok(()) };
     let at = key.iter().enumerate().map(|(at, name)| format!("`{name}` = {}", row.text(at + 1)));

@@ -315,13 +315,10 @@ fn has_empty_label(column_type: &str) -> bool {
     while quotes.next() == Some('\'') {
         let mut empty = true;
         while let Some(c) = quotes.next() {
-            if c != '\'' {
-                empty = false;
-            } else if quotes.next_if_eq(&'\'').is_some() {
-                empty = false;
-            } else {
+            if c == '\'' && quotes.next_if_eq(&'\'').is_none() {
                 break;
             }
+            empty = false;
         }
         if empty {
             return true;
