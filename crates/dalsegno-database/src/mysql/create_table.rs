@@ -70,16 +70,21 @@ impl<'a> CreateTable<'a> {
             return None;
         }
         let primary = self.elements.iter().find(|e| starts_with(e, "PRIMARY KEY"));
-        let auto = self.elements.iter().find(|e| is_column(e) && contains_word(e, "AUTO_INCREMENT"));
+        let auto =
+            self.elements.iter().find(|e| is_column(e) && contains_word(e, "AUTO_INCREMENT"));
         let auto = auto.and_then(|column| names(column).into_iter().next());
-        let bound = auto.filter(|auto| primary.and_then(|p| names(p).into_iter().next()).as_ref() != Some(auto));
+        let bound = auto.filter(|auto| {
+            primary.and_then(|p| names(p).into_iter().next()).as_ref() != Some(auto)
+        });
         let (mut kept, mut deferred) = (Vec::new(), Deferred::default());
         for &element in &self.elements {
             let list = match key_kind(element) {
                 Some(Kind::Foreign) => &mut deferred.foreign,
                 Some(Kind::Alone) => &mut deferred.alone,
                 Some(kind @ (Kind::Plain | Kind::Unique)) => {
-                    let needed = bound.as_ref().is_some_and(|auto| names(element).iter().skip(1).any(|name| name == auto))
+                    let needed = bound
+                        .as_ref()
+                        .is_some_and(|auto| names(element).iter().skip(1).any(|name| name == auto))
                         || (kind == Kind::Unique && primary.is_none())
                         || ["OVERLAPS", "HASH"].iter().any(|word| contains_word(element, word));
                     if needed { &mut kept } else { &mut deferred.keys }
@@ -292,7 +297,9 @@ mod tests {
         assert_eq!(deferred.alone, ["FULLTEXT KEY `f` (`ti,t)le`)"]);
         assert_eq!(deferred.foreign.len(), 1);
         assert!(sql.contains("PRIMARY KEY (`id`),\n  CONSTRAINT `c` CHECK"), "{sql}");
-        assert!(sql.ends_with(") ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT CHARSET=utf8mb4 COMMENT='x)'"));
+        assert!(
+            sql.ends_with(") ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT CHARSET=utf8mb4 COMMENT='x)'")
+        );
         assert!(!sql.contains("FULLTEXT") && !sql.contains("`u`") && !sql.contains("ON DELETE"));
     }
 
@@ -313,9 +320,18 @@ mod tests {
     #[test]
     fn a_key_that_numbers_rows_never_waits() {
         for (elements, waiting) in [
-            ("`a` int AUTO_INCREMENT, `b` int, KEY `k` (`a`), KEY `l` (`b`)", vec!["KEY `l` (`b`)"]),
-            ("`a` int AUTO_INCREMENT, `b` int, PRIMARY KEY (`b`,`a`), KEY `l` (`b`)", vec!["KEY `l` (`b`)"]),
-            ("`a` int COMMENT 'AUTO_INCREMENT', PRIMARY KEY (`a`), KEY `l` (`a`)", vec!["KEY `l` (`a`)"]),
+            (
+                "`a` int AUTO_INCREMENT, `b` int, KEY `k` (`a`), KEY `l` (`b`)",
+                vec!["KEY `l` (`b`)"],
+            ),
+            (
+                "`a` int AUTO_INCREMENT, `b` int, PRIMARY KEY (`b`,`a`), KEY `l` (`b`)",
+                vec!["KEY `l` (`b`)"],
+            ),
+            (
+                "`a` int COMMENT 'AUTO_INCREMENT', PRIMARY KEY (`a`), KEY `l` (`a`)",
+                vec!["KEY `l` (`a`)"],
+            ),
             ("`a` int, `b` int, UNIQUE KEY `u` (`a`), KEY `l` (`b`)", vec!["KEY `l` (`b`)"]),
             ("`a` text, PRIMARY KEY (`b`), UNIQUE KEY `u` (`a`) USING HASH", vec![]),
         ] {
@@ -327,7 +343,8 @@ mod tests {
 
     #[test]
     fn a_table_with_history_is_left_as_it_is() {
-        let sql = "CREATE TABLE `t` (`a` int, PRIMARY KEY (`a`), KEY `k` (`a`)) WITH SYSTEM VERSIONING";
+        let sql =
+            "CREATE TABLE `t` (`a` int, PRIMARY KEY (`a`), KEY `k` (`a`)) WITH SYSTEM VERSIONING";
         assert_eq!(CreateTable::parse(sql).unwrap().deferring(), None);
         assert_eq!(CreateTable::parse("CREATE SEQUENCE `s` start with 1"), None);
     }

@@ -3,9 +3,9 @@
 use super::catalog::{Catalog, Flavor, Schema};
 use super::connection::Session;
 use super::error::ServerError;
+use super::grants::Rights;
 use super::names::{Names, Role, grant_pattern};
 use super::quote;
-use super::grants::Rights;
 use crate::{DatabaseError, Result};
 
 /// The server must read the names and texts of the other one as that one did.
@@ -30,10 +30,11 @@ pub(super) fn check_server(session: &mut Session, catalog: &Catalog) -> Result<(
         return Err(unfit(session, reason, hint));
     }
     let set = quote::text(&catalog.collation);
-    let sql = format!(
-        "SELECT COUNT(*) FROM information_schema.COLLATIONS WHERE COLLATION_NAME = {set}"
-    );
-    if catalog.flavor == Flavor::Mysql && session.count("look for a collation of", &database, &sql)? == 0 {
+    let sql =
+        format!("SELECT COUNT(*) FROM information_schema.COLLATIONS WHERE COLLATION_NAME = {set}");
+    if catalog.flavor == Flavor::Mysql
+        && session.count("look for a collation of", &database, &sql)? == 0
+    {
         let reason = format!("it does not know the collation `{}`", catalog.collation);
         return Err(unfit(session, reason, "Restore into a server that knows it."));
     }
@@ -47,8 +48,7 @@ pub(super) fn check_rights(session: &mut Session, names: &Names) -> Result<()> {
     let schemas: Vec<&str> = schemas.iter().map(String::as_str).collect();
     let Some((right, schema)) = rights.missing(&schemas) else { return Ok(()) };
     let (user, host) = account(session)?;
-    let pattern =
-        if schema == names.live() { schema.clone() } else { grant_pattern(names.live()) };
+    let pattern = if schema == names.live() { schema.clone() } else { grant_pattern(names.live()) };
     let reason = format!("`{user}` lacks the right `{right}` on `{schema}`");
     let hint = format!(
         "Let an administrator run `GRANT ALL PRIVILEGES ON {}.* TO '{user}'@'{host}'`, then run \

@@ -62,9 +62,11 @@ impl Rights {
     /// Whether objects may be made that run with the rights of another account; `None` where roles
     /// leave it open.
     pub(super) fn sets_definers(&self) -> Option<bool> {
-        let may = self.grants.iter().filter(|grant| grant.schema.is_none()).any(|grant| {
-            FOR_DEFINERS.iter().any(|right| grant.holds(right))
-        });
+        let may = self
+            .grants
+            .iter()
+            .filter(|grant| grant.schema.is_none())
+            .any(|grant| FOR_DEFINERS.iter().any(|right| grant.holds(right)));
         if may { Some(true) } else { (!self.roles).then_some(false) }
     }
 
@@ -78,7 +80,9 @@ impl Rights {
 
 impl Grant {
     fn holds(&self, right: &str) -> bool {
-        self.privileges.iter().any(|held| held == right || held == "ALL PRIVILEGES" || held == "ALL")
+        self.privileges
+            .iter()
+            .any(|held| held == right || held == "ALL PRIVILEGES" || held == "ALL")
     }
 }
 

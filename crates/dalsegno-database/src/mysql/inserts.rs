@@ -183,14 +183,14 @@ mod tests {
         let read: Vec<Field> = fields(b"\\N\t\\\\N\tN\\t\\n\\0\\Z\t\t\\\t\\N").collect();
         let value = |bytes: &[u8]| Field::Value(bytes.to_vec());
         // An escaped tab does not part fields; `\N` inside of a value is an N.
-        let wanted =
-            [Field::Null, value(b"\\N"), value(b"N\t\n\0\x1a"), value(b""), value(b"\tN")];
+        let wanted = [Field::Null, value(b"\\N"), value(b"N\t\n\0\x1a"), value(b""), value(b"\tN")];
         assert_eq!(read, wanted);
     }
 
     #[test]
     fn bytes_stay_bytes_and_numbers_numbers() {
-        let one = all(&[Form::Bytes, Form::Text, Form::Number], b"it's\t{}\t3\n1\t\\N\t0\n", 1 << 20);
+        let one =
+            all(&[Form::Bytes, Form::Text, Form::Number], b"it's\t{}\t3\n1\t\\N\t0\n", 1 << 20);
         let sql = "INSERT INTO `t` (`c0`, `c1`, `c2`) VALUES \
                    (_binary X'69742773',CONVERT(_binary'{}' USING utf8mb4),_binary'3'+0),\
                    (_binary'1',NULL,_binary'0'+0)";

@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::catalog::{Entry, Kind};
+use super::connection::Session;
 use super::names::{Names, Role};
 use super::quote;
-use super::connection::Session;
 use super::switched::Way;
 use crate::{DatabaseError, Result};
 
@@ -81,9 +81,10 @@ impl Defaults {
         if self.character_set.is_empty() {
             return String::new();
         }
-        let comment = self.comment.as_ref().map_or(String::new(), |comment| {
-            format!(" COMMENT {}", quote::text(comment))
-        });
+        let comment = self
+            .comment
+            .as_ref()
+            .map_or(String::new(), |comment| format!(" COMMENT {}", quote::text(comment)));
         let (set, collation) = (&self.character_set, &self.collation);
         format!(" CHARACTER SET {set} COLLATE {collation}{comment}")
     }

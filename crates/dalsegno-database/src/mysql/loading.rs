@@ -133,7 +133,8 @@ impl Loading {
             if watch.cancelled() {
                 return Err(DatabaseError::Cancelled);
             }
-            let jobs = self.workers[worker].jobs.as_ref().expect("it is taken away at the end only");
+            let jobs =
+                self.workers[worker].jobs.as_ref().expect("it is taken away at the end only");
             match jobs.try_send(job) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Full(back)) => job = back,
@@ -241,7 +242,8 @@ type Took = (u64, u64, String);
 fn load_infile(session: &mut Session, table: &Loaded, data: Vec<u8>) -> Result<Took> {
     let name = &table.table.name;
     let sql = format!("LOAD DATA LOCAL INFILE 'rows' {}", table.table.load_clause(&table.into));
-    let handler = LocalInfileHandler::new(move |_, writer| std::io::Write::write_all(writer, &data));
+    let handler =
+        LocalInfileHandler::new(move |_, writer| std::io::Write::write_all(writer, &data));
     session.conn().set_local_infile_handler(Some(handler));
     let done = session.run("load rows into", name, &sql);
     session.conn().set_local_infile_handler(None);

@@ -54,25 +54,30 @@ impl Maker {
 
     /// Makes one object; an event does not work yet.
     pub(super) fn make(&mut self, entry: &Entry) -> Result<()> {
+        self.run_as_made(entry, "create the object", &entry.sql)
+    }
+
+    /// Sets an event to work, if it did: in its own session again, which this changes, too.
+    pub(super) fn enable(&mut self, entry: &Entry) -> Result<()> {
+        match &entry.enable {
+            Some(sql) => self.run_as_made(entry, "enable the event", sql),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs a statement with the settings under which an object was made.
+    fn run_as_made(&mut self, entry: &Entry, action: &'static str, sql: &str) -> Result<()> {
         let wanted = entry.session.database_collation.clone();
         let foreign = wanted.filter(|wanted| *wanted != self.collation);
         if let Some(collation) = &foreign {
             self.collate(collation)?;
         }
-        let made = self.make_here(entry);
+        let made = self.run_here(entry, action, sql);
         if foreign.is_some() {
             let own = self.collation.clone();
             self.collate(&own)?;
         }
         made
-    }
-
-    /// Sets an event to work, if it did.
-    pub(super) fn enable(&mut self, entry: &Entry) -> Result<()> {
-        match &entry.enable {
-            Some(sql) => self.session.run("enable the event", &entry.name, sql),
-            None => Ok(()),
-        }
     }
 
     /// Removes an object.
@@ -86,16 +91,17 @@ impl Maker {
         self.session.run("remove the old", &entry.name, &sql)
     }
 
-    fn make_here(&mut self, entry: &Entry) -> Result<()> {
+    fn run_here(&mut self, entry: &Entry, action: &'static str, text: &str) -> Result<()> {
         let own = &entry.session;
         let mut settings = vec![format!(
             "sql_mode = {}",
             quote::text(own.sql_mode.as_deref().unwrap_or_default())
         )];
         // The text is sent in UTF-8; another character set would read it as something else.
-        let client = own.character_set_client.as_deref().filter(|set| {
-            entry.sql.is_ascii() || set.starts_with("utf8")
-        });
+        let client = own
+            .character_set_client
+            .as_deref()
+            .filter(|set| entry.sql.is_ascii() || set.starts_with("utf8"));
         settings.push(format!("character_set_client = {}", client.unwrap_or("utf8mb4")));
         if let Some(collation) = &own.collation_connection {
             settings.push(format!("collation_connection = {collation}"));
@@ -105,7 +111,7 @@ impl Maker {
         }
         let sql = format!("SET SESSION {}", settings.join(", SESSION "));
         self.session.run("set the session of", &entry.name, &sql)?;
-        let made = self.session.run("create the object", &entry.name, &entry.sql);
+        let made = self.session.run(action, &entry.name, text);
         self.session.run(
             "set the session of",
             &entry.name,
@@ -116,8 +122,7 @@ impl Maker {
     }
 
     fn collate(&mut self, collation: &str) -> Result<()> {
-        let sql =
-            format!("ALTER DATABASE {} COLLATE {collation}", quote::identifier(&self.schema));
+        let sql = format!("ALTER DATABASE {} COLLATE {collation}", quote::identifier(&self.schema));
         self.session.run("set the collation of", &self.schema.clone(), &sql)
     }
 }

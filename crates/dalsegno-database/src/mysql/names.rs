@@ -48,8 +48,7 @@ impl Names {
     /// Of a restore with this id: letters, digits, `-` and `_`, of which four are letters or digits.
     pub(super) fn new(live: &str, restore_id: &str) -> Result<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        let letters: Vec<char> =
-            restore_id.chars().filter(char::is_ascii_alphanumeric).collect();
+        let letters: Vec<char> = restore_id.chars().filter(char::is_ascii_alphanumeric).collect();
         if letters.len() < 4 || !restore_id.chars().all(plain) {
             return Err(DatabaseError::BadName {
                 name: restore_id.to_owned(),

@@ -38,11 +38,7 @@ impl Session {
             let sql = format!("SHOW SESSION VARIABLES WHERE Variable_name = '{name}'");
             let now = self.ask("look at the settings of", &server, &sql)?;
             if now.first().is_some_and(|row| row.text(1) != shown) {
-                self.run(
-                    "set the session of",
-                    &server,
-                    &format!("SET SESSION {name} = {value}"),
-                )?;
+                self.run("set the session of", &server, &format!("SET SESSION {name} = {value}"))?;
             }
         }
         Ok(())
@@ -60,7 +56,6 @@ impl Session {
     pub(super) fn path_of(&self, schema: &str) -> PathBuf {
         PathBuf::from(self.place_of(schema).to_string())
     }
-
 
     /// The first warnings of the last statement, in the server's words.
     pub(super) fn warnings(&mut self, object: &str) -> Result<String> {

@@ -56,10 +56,8 @@ pub(super) fn rename(
             return Err(DatabaseError::Cancelled);
         }
         let owned = moves(session)?;
-        let borrowed: Vec<Move<'_>> = owned
-            .iter()
-            .map(|m| Move { from: &m.from, to: &m.to, tables: &m.tables })
-            .collect();
+        let borrowed: Vec<Move<'_>> =
+            owned.iter().map(|m| Move { from: &m.from, to: &m.to, tables: &m.tables }).collect();
         let Some(sql) = statement(&borrowed) else { return Ok(()) };
         match session.attempt(&sql) {
             Ok(()) => return Ok(()),

@@ -97,7 +97,11 @@ fn begin(session: &mut Session, names: &Names, facts: &mut Facts, journaled: boo
     fitness::check_references(session, names.live())?;
     facts.present = contents(session, names.live())?;
     facts.phase = Phase::RollingBack;
-    if journaled { facts.write(session, names)? } else { facts.create(session, names)? }
+    if journaled {
+        facts.write(session, names)?
+    } else {
+        facts.create(session, names)?
+    }
     step("mysql-rolling-back");
     Ok(())
 }

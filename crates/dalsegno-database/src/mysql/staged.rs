@@ -64,7 +64,8 @@ impl Staged {
             match maker.make(entry) {
                 Ok(()) => maker.remove(entry)?,
                 // It names its schema itself, and is right where that is the live one.
-                Err(error) if super::error::code_of(&error) == Some(OTHER_SCHEMA) && !elsewhere => {}
+                Err(error) if super::error::code_of(&error) == Some(OTHER_SCHEMA) && !elsewhere => {
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -202,10 +203,11 @@ impl Staged {
         let found = hashes::of_schema(&access, &self.copy.schema(), watch)?;
         for expected in expected(&self.catalog, &self.read) {
             let same = found.iter().find(|table| table.name == expected.name);
-            if same.is_none_or(|table| {
-                (table.rows, &table.hash) != (expected.rows, &expected.hash)
-            }) {
-                report.problems.push(format!("the rows of `{}` are not those captured", expected.name));
+            if same.is_none_or(|table| (table.rows, &table.hash) != (expected.rows, &expected.hash))
+            {
+                report
+                    .problems
+                    .push(format!("the rows of `{}` are not those captured", expected.name));
             }
         }
         Ok(())

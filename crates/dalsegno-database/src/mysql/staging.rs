@@ -287,7 +287,9 @@ impl Begun {
                     }
                 }
                 None if table.table.rows == Rows::Captured => {
-                    return Err(self.copy.damaged(format!("nothing says how many rows `{name}` has")));
+                    return Err(self
+                        .copy
+                        .damaged(format!("nothing says how many rows `{name}` has")));
                 }
                 None => {}
             }

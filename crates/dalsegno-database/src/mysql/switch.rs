@@ -22,11 +22,7 @@ pub(super) struct Work<'w> {
 impl Work<'_> {
     /// From the first line in the journal to the last. On an error the caller is to call
     /// [`Work::undo`].
-    pub(super) fn switch(
-        &mut self,
-        options: SwitchOptions,
-        watch: &dyn Watch,
-    ) -> Result<Switched> {
+    pub(super) fn switch(&mut self, options: SwitchOptions, watch: &dyn Watch) -> Result<Switched> {
         self.session.create_schema(&self.names.of(Role::Old), &self.facts.old.defaults)?;
         if !self.facts.existed {
             self.session.create_schema(self.names.live(), &self.facts.new.defaults)?;
@@ -147,10 +143,7 @@ impl Work<'_> {
                 to: to.to_owned(),
                 tables: tables.to_vec(),
             };
-            Ok(vec![
-                moving(live, &old, &facts.old.tables),
-                moving(&new, live, &facts.new.tables),
-            ])
+            Ok(vec![moving(live, &old, &facts.old.tables), moving(&new, live, &facts.new.tables)])
         })
     }
 

@@ -10,8 +10,8 @@ use super::switch::{contents, has};
 use super::switched::Switched;
 use super::{Access, catalog, fitness, recovery, renaming, rollback};
 use crate::{
-    Captured, DatabaseError, Leftover, Place, Quiet, Recovered, Result, RollbackOptions, RolledBack,
-    SwitchOptions, SwitchPlan, Watch,
+    Captured, DatabaseError, Leftover, Place, Quiet, Recovered, Result, RollbackOptions,
+    RolledBack, SwitchOptions, SwitchPlan, Watch,
 };
 
 /// A live database that one restore is to replace, there or not.

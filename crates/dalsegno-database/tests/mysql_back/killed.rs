@@ -9,8 +9,8 @@ use dalsegno_database::{Quiet, Recovered, Switched, Target as _, Watch};
 use dalsegno_testkit::MariadbServer;
 
 use crate::support::{
-    BACK, Backup, FORCED, LATER, SWITCH, WAIT, access, beside, capture, oracle, restore, roles,
-    saved, shop, stage, target,
+    BACK, Backup, FORCED, LATER, SWITCH, WAIT, access, assert_same, beside, capture, oracle,
+    restore, roles, saved, shop, stage, target,
 };
 
 const SOCKET: &str = "DALSEGNO_TEST_SOCKET";
@@ -79,16 +79,16 @@ fn a_restore_that_is_killed_at_any_step_is_undone_or_complete() {
         let found = target.recover(Some("not asked for"), true, WAIT).unwrap();
         if !switched {
             assert_eq!(found, Recovered::Undone, "{step}");
-            assert_eq!(oracle(&server, "shop"), old, "{step}");
+            assert_same(&oracle(&server, "shop"), &old, step);
             assert_eq!(beside(&live), Vec::<String>::new(), "{step}");
             continue;
         }
         let Recovered::Switched(found) = found else { panic!("{step}: {found:?}") };
-        assert_eq!(oracle(&server, "shop"), new, "{step}");
+        assert_same(&oracle(&server, "shop"), &new, step);
         assert_eq!(roles(&live), ["log", "old"], "{step}");
         assert!(!target.written_since(&found, WAIT).unwrap(), "{step}");
         assert_eq!(target.rollback(&found, BACK, &mut Quiet).unwrap().present, None, "{step}");
-        assert_eq!(oracle(&server, "shop"), old, "{step}");
+        assert_same(&oracle(&server, "shop"), &old, step);
         assert_eq!(beside(&live), Vec::<String>::new(), "{step}");
     }
     assert_eq!(target.recover(None, true, WAIT).unwrap(), Recovered::Nothing);
@@ -116,9 +116,19 @@ fn a_rollback_that_is_killed_at_any_step_is_finished_by_the_next() {
         // Once everything is back but for the tidying, nobody need ask again.
         assert_eq!(target.holds(&switched).unwrap(), step != "mysql-rolled-back", "{step}");
         let present = target.rollback(&switched, FORCED, &mut Quiet).unwrap().present;
-        assert_eq!(oracle(&server, "shop"), old, "{step}");
-        let (kept, _) = present.as_ref().map(ToString::to_string).unwrap().split_once(" on ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-        assert_eq!(server.sql(&kept, "SELECT COUNT(*) FROM tag WHERE word = 'after'"), "1\n", "{step}");
+        assert_same(&oracle(&server, "shop"), &old, step);
+        let (kept, _) = present
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap()
+            .split_once(" on ")
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        assert_eq!(
+            server.sql(&kept, "SELECT COUNT(*) FROM tag WHERE word = 'after'"),
+            "1\n",
+            "{step}"
+        );
         target.discard().unwrap();
         assert_eq!(beside(&live), Vec::<String>::new(), "{step}");
     }
@@ -152,13 +162,14 @@ fn a_server_that_is_killed_while_rows_are_loaded_has_its_old_data() {
     let backup = capture(&live);
     server.sql("shop", LATER);
     let old = oracle(&server, "shop");
-    let error = stage(&live, &backup, &mut Blow { server: &mut server, left: 4 << 20 }).err().unwrap();
+    let error =
+        stage(&live, &backup, &mut Blow { server: &mut server, left: 4 << 20 }).err().unwrap();
     assert!(error.to_string().contains("shop"), "{error}");
     server.start_again();
     let left = dalsegno_database::mysql::leftovers(&live).unwrap();
     assert!(!left.is_empty() && left.iter().all(|left| left.unfinished), "{left:?}");
     assert_eq!(target(&live).recover(None, true, WAIT).unwrap(), Recovered::Undone);
-    assert_eq!(oracle(&server, "shop"), old);
+    assert_same(&oracle(&server, "shop"), &old, "");
     assert_eq!(beside(&live), Vec::<String>::new());
 }
 
@@ -173,13 +184,13 @@ fn a_server_that_is_killed_after_the_switch_has_the_new_data_and_the_way_back() 
     let switched = restore(&live, &backup);
     server.kill();
     server.start_again();
-    assert_eq!(oracle(&server, "shop"), new);
+    assert_same(&oracle(&server, "shop"), &new, "");
     assert_eq!(
         target(&live).recover(None, true, WAIT).unwrap(),
         Recovered::Switched(Box::new(switched.clone()))
     );
     target(&live).rollback(&switched, BACK, &mut Quiet).unwrap();
-    assert_eq!(oracle(&server, "shop"), old);
+    assert_same(&oracle(&server, "shop"), &old, "");
 }
 
 #[test]
@@ -192,7 +203,8 @@ fn a_reader_that_is_connected_sees_the_old_or_the_new_and_nothing_else() {
         let reader = scope.spawn(|| {
             let mut seen = Vec::new();
             while seen.last().is_none_or(|line| line != "40000 6\n") {
-                let sql = "SELECT CONCAT((SELECT COUNT(*) FROM big), ' ', (SELECT COUNT(*) FROM tag))";
+                let sql =
+                    "SELECT CONCAT((SELECT COUNT(*) FROM big), ' ', (SELECT COUNT(*) FROM tag))";
                 seen.push(server.sql("shop", sql));
                 thread::sleep(Duration::from_millis(5));
             }
