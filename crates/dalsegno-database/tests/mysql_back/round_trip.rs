@@ -14,6 +14,9 @@ fn every_row_and_object_comes_back_and_so_does_the_old_state() {
     let server = shop();
     let live = access(&server, "shop");
     let backup = capture(&live);
+    let catalog: mysql::catalog::Catalog = serde_json::from_slice(&backup.files[0].1).unwrap();
+    let big = catalog.tables.iter().find(|table| table.name == "big").unwrap();
+    assert!(big.data_length > 8 << 20, "its keys would not wait for its rows");
     let before = oracle(&server, "shop");
     server.sql("shop", LATER);
     let later = oracle(&server, "shop");
