@@ -234,7 +234,7 @@ fn load(
             problem: format!("of {rows} rows of `{name}` the server took {affected}{said}"),
         });
     }
-    Ok((warnings > 0).then(|| (table.table.id, warnings, first)))
+    Ok((warnings > 0).then_some((table.table.id, warnings, first)))
 }
 
 type Took = (u64, u64, String);

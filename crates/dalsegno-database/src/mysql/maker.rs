@@ -54,25 +54,30 @@ impl Maker {
 
     /// Makes one object; an event does not work yet.
     pub(super) fn make(&mut self, entry: &Entry) -> Result<()> {
+        self.run_as_made(entry, "create the object", &entry.sql)
+    }
+
+    /// Sets an event to work, if it did: in its own session again, which this changes, too.
+    pub(super) fn enable(&mut self, entry: &Entry) -> Result<()> {
+        match &entry.enable {
+            Some(sql) => self.run_as_made(entry, "enable the event", sql),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs a statement with the settings under which an object was made.
+    fn run_as_made(&mut self, entry: &Entry, action: &'static str, sql: &str) -> Result<()> {
         let wanted = entry.session.database_collation.clone();
         let foreign = wanted.filter(|wanted| *wanted != self.collation);
         if let Some(collation) = &foreign {
             self.collate(collation)?;
         }
-        let made = self.make_here(entry);
+        let made = self.run_here(entry, action, sql);
         if foreign.is_some() {
             let own = self.collation.clone();
             self.collate(&own)?;
         }
         made
-    }
-
-    /// Sets an event to work, if it did.
-    pub(super) fn enable(&mut self, entry: &Entry) -> Result<()> {
-        match &entry.enable {
-            Some(sql) => self.session.run("enable the event", &entry.name, sql),
-            None => Ok(()),
-        }
     }
 
     /// Removes an object.
@@ -86,7 +91,7 @@ impl Maker {
         self.session.run("remove the old", &entry.name, &sql)
     }
 
-    fn make_here(&mut self, entry: &Entry) -> Result<()> {
+    fn run_here(&mut self, entry: &Entry, action: &'static str, text: &str) -> Result<()> {
         let own = &entry.session;
         let mut settings = vec![format!(
             "sql_mode = {}",
@@ -106,7 +111,7 @@ impl Maker {
         }
         let sql = format!("SET SESSION {}", settings.join(", SESSION "));
         self.session.run("set the session of", &entry.name, &sql)?;
-        let made = self.session.run("create the object", &entry.name, &entry.sql);
+        let made = self.session.run(action, &entry.name, text);
         self.session.run(
             "set the session of",
             &entry.name,

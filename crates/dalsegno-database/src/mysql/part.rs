@@ -19,7 +19,8 @@ impl RowSum {
         let mut sum = Self { bytes: data.len() as u64, ..Self::default() };
         for line in lines(data) {
             sum.rows += 1;
-            sum.hash = sum.hash.wrapping_add(xxh3_128(line.strip_suffix(b"\n")?));
+            let row = line.strip_suffix(b"\n").filter(|row| !ends_in_escape(row))?;
+            sum.hash = sum.hash.wrapping_add(xxh3_128(row));
         }
         Some(sum)
     }
@@ -50,8 +51,7 @@ pub(super) fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
                 break rest.len();
             };
             let end = from + at;
-            let escapes = rest[..end].iter().rev().take_while(|byte| **byte == b'\\').count();
-            if escapes % 2 == 0 {
+            if !ends_in_escape(&rest[..end]) {
                 break end + 1;
             }
             from = end + 1;
@@ -60,6 +60,11 @@ pub(super) fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = after;
         Some(line)
     })
+}
+
+/// Whether the byte after these is part of a value.
+fn ends_in_escape(bytes: &[u8]) -> bool {
+    bytes.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a restore that was killed left is finished or undone, as the journal and the tables say.
 
+use super::catalog::Kind;
 use super::connection::Session;
 use super::content::{content, rows_digest};
 use super::copy::remove;
@@ -78,10 +79,11 @@ fn without_journal(
         return Ok(Recovered::Nothing);
     }
     let objects = live_objects::read(session, names.live())?;
+    let triggers = objects.iter().any(|entry| entry.kind == Kind::Trigger);
     Ok(found(Switched {
         live: access.place(),
         restore_id: restore_id.to_owned(),
-        way: Way::Rename,
+        way: if triggers { Way::RenameWithTriggers } else { Way::Rename },
         kept: None,
         content: content(&rows, &maker::digest(&objects)),
     }))

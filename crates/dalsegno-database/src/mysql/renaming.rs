@@ -18,19 +18,26 @@ const PASSING: [u16; 3] = [1205, 1213, 1050];
 const SHOWN: usize = 60;
 
 /// Tables that go from one schema to another.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Move<'a> {
-    pub(super) from: &'a str,
-    pub(super) to: &'a str,
-    pub(super) tables: &'a [String],
+#[derive(Debug, Clone)]
+pub(super) struct Move {
+    from: String,
+    to: String,
+    tables: Vec<String>,
+}
+
+impl Move {
+    /// These tables.
+    pub(super) fn new(from: &str, to: &str, tables: &[String]) -> Self {
+        Self { from: from.to_owned(), to: to.to_owned(), tables: tables.to_vec() }
+    }
 }
 
 /// The statement; `None` if nothing moves.
-fn statement(moves: &[Move<'_>]) -> Option<String> {
+fn statement(moves: &[Move]) -> Option<String> {
     let mut sql = String::new();
     for Move { from, to, tables } in moves {
         let (from, to) = (quote::identifier(from), quote::identifier(to));
-        for table in *tables {
+        for table in tables {
             let table = quote::identifier(table);
             let comma = if sql.is_empty() { "RENAME TABLE " } else { ", " };
             // Writing to a text cannot fail.
@@ -46,7 +53,7 @@ pub(super) fn rename(
     session: &mut Session,
     timeout: Duration,
     watch: &dyn Watch,
-    moves: &mut dyn FnMut(&mut Session) -> Result<Vec<OwnedMove>>,
+    moves: &mut dyn FnMut(&mut Session) -> Result<Vec<Move>>,
 ) -> Result<()> {
     let until = Instant::now() + timeout;
     let live = session.database().to_owned();
@@ -55,10 +62,7 @@ pub(super) fn rename(
         if watch.cancelled() {
             return Err(DatabaseError::Cancelled);
         }
-        let owned = moves(session)?;
-        let borrowed: Vec<Move<'_>> =
-            owned.iter().map(|m| Move { from: &m.from, to: &m.to, tables: &m.tables }).collect();
-        let Some(sql) = statement(&borrowed) else { return Ok(()) };
+        let Some(sql) = statement(&moves(session)?) else { return Ok(()) };
         match session.attempt(&sql) {
             Ok(()) => return Ok(()),
             Err(mysql::Error::MySqlError(error)) if PASSING.contains(&error.code) => {
@@ -76,14 +80,6 @@ pub(super) fn rename(
         }
         thread::sleep(PAUSE);
     }
-}
-
-/// Tables that go from one schema to another.
-#[derive(Debug, Clone)]
-pub(super) struct OwnedMove {
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) tables: Vec<String>,
 }
 
 /// Sessions that are in the way: those with an open transaction where the account may see these,
@@ -127,15 +123,12 @@ mod tests {
     #[test]
     fn everything_moves_in_one_statement_and_names_are_quoted() {
         let (old, new) = (["a".to_owned()], ["a".to_owned(), "b`c".to_owned()]);
-        let moves = [
-            Move { from: "live", to: "old", tables: &old },
-            Move { from: "new", to: "live", tables: &new },
-        ];
+        let moves = [Move::new("live", "old", &old), Move::new("new", "live", &new)];
         assert_eq!(
             statement(&moves).unwrap(),
             "RENAME TABLE `live`.`a` TO `old`.`a`, `new`.`a` TO `live`.`a`, \
              `new`.`b``c` TO `live`.`b``c`"
         );
-        assert_eq!(statement(&[Move { from: "a", to: "b", tables: &[] }]), None);
+        assert_eq!(statement(&[Move::new("a", "b", &[])]), None);
     }
 }

@@ -5,7 +5,7 @@ use super::content::{content, rows_digest};
 use super::journal::{Contents, Facts, Phase};
 use super::maker::{self, Maker};
 use super::names::{Names, Role};
-use super::renaming::{OwnedMove, rename};
+use super::renaming::{Move, rename};
 use super::step::step;
 use super::switch::{Work, contents, drop_if_empty, set_defaults};
 use super::switched::Switched;
@@ -98,9 +98,9 @@ fn begin(session: &mut Session, names: &Names, facts: &mut Facts, journaled: boo
     facts.present = contents(session, names.live())?;
     facts.phase = Phase::RollingBack;
     if journaled {
-        facts.write(session, names)?
+        facts.write(session, names)?;
     } else {
-        facts.create(session, names)?
+        facts.create(session, names)?;
     }
     step("mysql-rolling-back");
     Ok(())
@@ -150,14 +150,9 @@ impl Back<'_> {
                 facts.present.tables = there;
                 facts.write(session, names)?;
             }
-            let moving = |from: &str, to: &str, tables: &[String]| OwnedMove {
-                from: from.to_owned(),
-                to: to.to_owned(),
-                tables: tables.to_vec(),
-            };
             Ok(vec![
-                moving(live, &present, &facts.present.tables),
-                moving(&old, live, &facts.old.tables),
+                Move::new(live, &present, &facts.present.tables),
+                Move::new(&old, live, &facts.old.tables),
             ])
         })
     }

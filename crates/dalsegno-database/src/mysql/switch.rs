@@ -6,7 +6,7 @@ use super::content::content;
 use super::copy::remove;
 use super::journal::{Contents, Facts, Phase};
 use super::names::{Names, Role};
-use super::renaming::{OwnedMove, rename};
+use super::renaming::{Move, rename};
 use super::step::step;
 use super::switched::Switched;
 use super::{fitness, live_objects, maker, quote};
@@ -96,8 +96,8 @@ impl Work<'_> {
             let access = self.session.access().clone();
             maker::take_off(&access, &live, &self.facts.new.objects, &self.facts.old.tables)?;
             let moves = vec![
-                self.moving(&live, &self.names.of(Role::New), &self.facts.new.tables),
-                self.moving(&self.names.of(Role::Old), &live, &self.facts.old.tables),
+                Move::new(&live, &self.names.of(Role::New), &self.facts.new.tables),
+                Move::new(&self.names.of(Role::Old), &live, &self.facts.old.tables),
             ];
             rename(self.session, options.lock_timeout, &Quiet, &mut |_| Ok(moves.clone()))?;
         }
@@ -138,17 +138,11 @@ impl Work<'_> {
                 facts.old.tables = there;
                 facts.write(session, names)?;
             }
-            let moving = |from: &str, to: &str, tables: &[String]| OwnedMove {
-                from: from.to_owned(),
-                to: to.to_owned(),
-                tables: tables.to_vec(),
-            };
-            Ok(vec![moving(live, &old, &facts.old.tables), moving(&new, live, &facts.new.tables)])
+            Ok(vec![
+                Move::new(live, &old, &facts.old.tables),
+                Move::new(&new, live, &facts.new.tables),
+            ])
         })
-    }
-
-    fn moving(&self, from: &str, to: &str, tables: &[String]) -> OwnedMove {
-        OwnedMove { from: from.to_owned(), to: to.to_owned(), tables: tables.to_vec() }
     }
 
     fn set_defaults(&mut self, side: Side) -> Result<()> {

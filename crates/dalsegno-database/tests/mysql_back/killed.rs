@@ -9,8 +9,8 @@ use dalsegno_database::{Quiet, Recovered, Switched, Target as _, Watch};
 use dalsegno_testkit::MariadbServer;
 
 use crate::support::{
-    BACK, Backup, FORCED, LATER, SWITCH, WAIT, access, beside, capture, oracle, restore, roles,
-    saved, shop, stage, target,
+    BACK, Backup, FORCED, LATER, SWITCH, WAIT, access, assert_same, beside, capture, oracle,
+    restore, roles, saved, shop, stage, target,
 };
 
 const SOCKET: &str = "DALSEGNO_TEST_SOCKET";
@@ -79,16 +79,16 @@ fn a_restore_that_is_killed_at_any_step_is_undone_or_complete() {
         let found = target.recover(Some("not asked for"), true, WAIT).unwrap();
         if !switched {
             assert_eq!(found, Recovered::Undone, "{step}");
-            assert_eq!(oracle(&server, "shop"), old, "{step}");
+            assert_same(&oracle(&server, "shop"), &old, step);
             assert_eq!(beside(&live), Vec::<String>::new(), "{step}");
             continue;
         }
         let Recovered::Switched(found) = found else { panic!("{step}: {found:?}") };
-        assert_eq!(oracle(&server, "shop"), new, "{step}");
+        assert_same(&oracle(&server, "shop"), &new, step);
         assert_eq!(roles(&live), ["log", "old"], "{step}");
         assert!(!target.written_since(&found, WAIT).unwrap(), "{step}");
         assert_eq!(target.rollback(&found, BACK, &mut Quiet).unwrap().present, None, "{step}");
-        assert_eq!(oracle(&server, "shop"), old, "{step}");
+        assert_same(&oracle(&server, "shop"), &old, step);
         assert_eq!(beside(&live), Vec::<String>::new(), "{step}");
     }
     assert_eq!(target.recover(None, true, WAIT).unwrap(), Recovered::Nothing);
@@ -116,7 +116,7 @@ fn a_rollback_that_is_killed_at_any_step_is_finished_by_the_next() {
         // Once everything is back but for the tidying, nobody need ask again.
         assert_eq!(target.holds(&switched).unwrap(), step != "mysql-rolled-back", "{step}");
         let present = target.rollback(&switched, FORCED, &mut Quiet).unwrap().present;
-        assert_eq!(oracle(&server, "shop"), old, "{step}");
+        assert_same(&oracle(&server, "shop"), &old, step);
         let (kept, _) = present
             .as_ref()
             .map(ToString::to_string)
@@ -169,7 +169,7 @@ fn a_server_that_is_killed_while_rows_are_loaded_has_its_old_data() {
     let left = dalsegno_database::mysql::leftovers(&live).unwrap();
     assert!(!left.is_empty() && left.iter().all(|left| left.unfinished), "{left:?}");
     assert_eq!(target(&live).recover(None, true, WAIT).unwrap(), Recovered::Undone);
-    assert_eq!(oracle(&server, "shop"), old);
+    assert_same(&oracle(&server, "shop"), &old, "");
     assert_eq!(beside(&live), Vec::<String>::new());
 }
 
@@ -184,13 +184,13 @@ fn a_server_that_is_killed_after_the_switch_has_the_new_data_and_the_way_back() 
     let switched = restore(&live, &backup);
     server.kill();
     server.start_again();
-    assert_eq!(oracle(&server, "shop"), new);
+    assert_same(&oracle(&server, "shop"), &new, "");
     assert_eq!(
         target(&live).recover(None, true, WAIT).unwrap(),
         Recovered::Switched(Box::new(switched.clone()))
     );
     target(&live).rollback(&switched, BACK, &mut Quiet).unwrap();
-    assert_eq!(oracle(&server, "shop"), old);
+    assert_same(&oracle(&server, "shop"), &old, "");
 }
 
 #[test]

@@ -5,12 +5,12 @@ CREATE TABLE book (
   title VARCHAR(80) CHARACTER SET utf8mb4 NOT NULL,
   sequel INT,
   shelf INT,
-  twice INT AS (id * 2) STORED,
+  twice INT AS (hidden * 2) STORED,
   hidden INT INVISIBLE DEFAULT 7,
   KEY by_title (title(10)),
   FULLTEXT KEY words (title),
   CONSTRAINT sequel_of FOREIGN KEY (sequel) REFERENCES book (id),
-  CONSTRAINT positive CHECK (id >= 0)
+  CONSTRAINT positive CHECK (hidden >= 0)
 ) ENGINE=InnoDB AUTO_INCREMENT=500;
 CREATE TABLE shelf (
   id INT PRIMARY KEY, favourite INT,

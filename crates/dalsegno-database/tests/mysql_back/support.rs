@@ -114,9 +114,9 @@ impl Backup {
     pub fn with(&self, name: &str, from: &str, to: &str) -> Self {
         let mut other = self.clone();
         let file = other.files.iter_mut().find(|file| file.0 == name).unwrap();
-        let text = String::from_utf8(file.1.clone()).unwrap();
-        assert!(text.contains(from), "{name} has no {from}: {text}");
-        file.1 = text.replacen(from, to, 1).into_bytes();
+        let found = file.1.windows(from.len()).position(|bytes| bytes == from.as_bytes());
+        let at = found.unwrap_or_else(|| panic!("{name} has no {from}"));
+        file.1.splice(at..at + from.len(), to.bytes());
         other
     }
 }
@@ -169,6 +169,16 @@ pub fn oracle(server: &MariadbServer, database: &str) -> String {
         String::new()
     };
     format!("{options}{floats}{text}")
+}
+
+/// Both are the same; else the first line that differs is shown.
+#[track_caller]
+pub fn assert_same(found: &str, wanted: &str, when: &str) {
+    let mut pairs = found.lines().zip(wanted.lines());
+    if let Some((found, wanted)) = pairs.find(|(found, wanted)| found != wanted) {
+        panic!("{when}\n found: {found}\nwanted: {wanted}");
+    }
+    assert_eq!(found.lines().count(), wanted.lines().count(), "{when}");
 }
 
 /// Schemas beside the live one.
