@@ -178,16 +178,16 @@ check_server() {
 put_postgresql() {
     cd "$here/$folder" || exit 1
     failed="cannot load database '$alias': what is in '$target' is incomplete, drop it"
-    to_psql --file pre.sql >/dev/null || die "$failed"
+    to_psql --file 3-pre.sql >/dev/null || die "$failed"
     # A line is a table's number and the statement that takes its rows.
     while IFS="$tab" read -r number statement; do
-        { printf '%s\n' "$statement" && cat -- "data/$number".*.copy && printf '\\.\n'; } |
+        { printf '%s\n' "$statement" && cat -- "4-data/$number".*.copy && printf '\\.\n'; } |
             to_psql >/dev/null || die "$failed"
-    done <load.tsv
-    for part in large/*.sql; do
+    done <6-load.tsv
+    for part in 5-large/*.sql; do
         if [ -f "$part" ]; then to_psql --file "$part" >/dev/null || die "$failed"; fi
     done
-    for part in sequences.sql post.sql; do
+    for part in 7-sequences.sql 8-post.sql; do
         to_psql --file "$part" >/dev/null || die "$failed"
     done
     to_psql --command ANALYZE >/dev/null || die "$failed"
@@ -196,7 +196,7 @@ put_postgresql() {
 }
 put_mysql() {
     cd "$here/$folder" || exit 1
-    for part in pre.sql load.sql sequences.sql post.sql; do
+    for part in 3-pre.sql 6-load.sql 7-sequences.sql 8-post.sql; do
         to_mysql <"$part" || die "cannot load database '$alias': what is in '$target' is incomplete, drop it"
     done
     cd "$here" || exit 1

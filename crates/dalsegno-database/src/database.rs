@@ -100,7 +100,8 @@ pub struct SwitchPlan {
     pub keeps: bool,
     /// What it costs, and what will not be as it was.
     pub notes: Vec<String>,
-    /// Who has the database open and would be in the way.
+    /// Who has the database open: of a file they are in the way, of a server their sessions are ended
+    /// or waited for.
     pub holders: Vec<Holder>,
 }
 
@@ -244,7 +245,7 @@ pub trait Target: Debug + Send {
 }
 
 /// The first file of a capture from a server: what is known when it begins.
-pub const CATALOG_FILE: &str = "catalog.json";
+pub const CATALOG_FILE: &str = "1-catalog.json";
 
 /// One file of a capture, as the backup holds it.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! What a captured database says about itself: `catalog.json`, `schema.json` and `rows.json`.
+//! What a captured database says about itself: `1-catalog.json`, `2-schema.json` and `9-rows.json`.
 
 use std::fmt::Write as _;
 
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::quote;
 
 /// Texts of the schema, in the order in which they are restored.
-pub const SCHEMA_FILE: &str = "schema.json";
+pub const SCHEMA_FILE: &str = "2-schema.json";
 /// Types and tables for the plain client.
-pub const PRE_FILE: &str = "pre.sql";
+pub const PRE_FILE: &str = "3-pre.sql";
 /// `LOAD DATA` of every part, for the plain client in the folder of the capture.
-pub const LOAD_FILE: &str = "load.sql";
+pub const LOAD_FILE: &str = "6-load.sql";
 /// Values of sequences for the plain client.
-pub const SEQUENCES_FILE: &str = "sequences.sql";
+pub const SEQUENCES_FILE: &str = "7-sequences.sql";
 /// Routines, views, triggers and events for the plain client.
-pub const POST_FILE: &str = "post.sql";
+pub const POST_FILE: &str = "8-post.sql";
 /// What the rows came to; the last file.
-pub const ROWS_FILE: &str = "rows.json";
+pub const ROWS_FILE: &str = "9-rows.json";
 
 /// The two families of servers, which differ in what they can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub enum Flavor {
     Mysql,
 }
 
-/// `catalog.json`: what is known when a capture begins.
+/// `1-catalog.json`: what is known when a capture begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalog {
     /// The family of the server.
@@ -53,7 +53,7 @@ pub struct Catalog {
     pub time_zone: String,
     /// Every table, also those whose rows are left out; ordered by name.
     pub tables: Vec<Table>,
-    /// How many objects of each kind `schema.json` holds.
+    /// How many objects of each kind `2-schema.json` holds.
     pub objects: Vec<Objects>,
     /// What an operator should know of this capture.
     pub notes: Vec<String>,
@@ -71,7 +71,7 @@ pub struct Objects {
 /// A table as it was captured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
-    /// Its running number, which is also that of its entry in `schema.json`.
+    /// Its running number, which is also that of its entry in `2-schema.json`.
     pub id: u32,
     /// Its name.
     pub name: String,
@@ -124,7 +124,7 @@ pub enum Form {
     Number,
 }
 
-/// `schema.json`.
+/// `2-schema.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
     /// Every object, in an order in which they can be made.
@@ -218,7 +218,7 @@ pub struct Session {
     pub time_zone: Option<String>,
 }
 
-/// `rows.json`: what the rows came to.
+/// `9-rows.json`: what the rows came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowsReport {
     /// Every table whose rows were captured.
@@ -265,7 +265,7 @@ impl Session {
 impl Table {
     /// The name of one of its data files; parts count from 1.
     pub fn data_file(&self, part: u32) -> String {
-        format!("data/{:06}.{part:04}.tsv", self.id)
+        format!("4-data/{:06}.{part:06}.tsv", self.id)
     }
 
     /// What follows the file's name in a `LOAD DATA` of its parts: into the table `into`, which is

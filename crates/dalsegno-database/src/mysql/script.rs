@@ -1,5 +1,5 @@
 //! The capture for the plain client alone: run as `mariadb --comments --binary-mode DATABASE`, in
-//! the folder of the capture, `pre.sql`, `load.sql`, `sequences.sql`, `post.sql`.
+//! the folder of the capture, `3-pre.sql`, `6-load.sql`, `7-sequences.sql`, `8-post.sql`.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ const HEAD: &str = "SET NAMES utf8mb4;\n\
     SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', time_zone = '+00:00', \
     foreign_key_checks = 0, unique_checks = 0;\n";
 
-/// `pre.sql`: sequences and tables.
+/// `3-pre.sql`: sequences and tables.
 pub(super) fn pre(schema: &Schema) -> String {
     let mut out = HEAD.to_owned();
     for entry in schema.entries.iter().filter(|entry| entry.section == Section::Pre) {
@@ -21,7 +21,7 @@ pub(super) fn pre(schema: &Schema) -> String {
     out
 }
 
-/// `load.sql`: every part of every table.
+/// `6-load.sql`: every part of every table.
 pub(super) fn load(catalog: &Catalog, rows: &[TableRows]) -> String {
     let mut out = HEAD.to_owned();
     if catalog.tables.iter().any(|table| table.history) {
@@ -38,7 +38,7 @@ pub(super) fn load(catalog: &Catalog, rows: &[TableRows]) -> String {
     out
 }
 
-/// `sequences.sql`.
+/// `7-sequences.sql`.
 pub(super) fn sequences(schema: &Schema, values: &[SequenceValue]) -> String {
     let mut out = HEAD.to_owned();
     for value in values {
@@ -54,7 +54,7 @@ pub(super) fn sequences(schema: &Schema, values: &[SequenceValue]) -> String {
     out
 }
 
-/// `post.sql`: everything else. Views that did not work are left out, by name.
+/// `8-post.sql`: everything else. Views that did not work are left out, by name.
 pub(super) fn post(schema: &Schema) -> String {
     let mut out = HEAD.to_owned();
     for entry in schema.entries.iter().filter(|entry| entry.section == Section::Post) {

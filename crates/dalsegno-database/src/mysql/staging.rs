@@ -186,7 +186,7 @@ impl Begun {
             self.tables.insert(captured.id, Arc::new(table));
         }
         if self.tables.len() != self.catalog.tables.len() {
-            return Err(self.copy.damaged("`schema.json` does not hold every table of it"));
+            return Err(self.copy.damaged("`2-schema.json` does not hold every table of it"));
         }
         self.schema = Some(schema);
         Ok(())
@@ -226,7 +226,7 @@ impl Begun {
         if self.schema.is_none() || self.report.is_some() {
             return Err(self.copy.damaged(format!("`{name}` comes at the wrong time")));
         }
-        let id = name.strip_prefix("data/").and_then(|rest| rest.split_once('.'));
+        let id = name.strip_prefix("4-data/").and_then(|rest| rest.split_once('.'));
         let table = id.and_then(|(id, _)| id.parse().ok()).and_then(|id| self.tables.get(&id));
         let Some(table) = table.map(Arc::clone) else {
             return Err(self.copy.damaged(format!("`{name}` has no place in it")));

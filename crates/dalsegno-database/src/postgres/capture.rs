@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::catalog::{
-    Catalog, DatabaseFacts, Extension, LAYOUT, POST_FILE, PRE_FILE, ROWS_FILE, Rows, RowsTaken,
-    SCHEMA_FILE, SEQUENCES_FILE, Schema, Section, TableKind, TableRows, data_file,
+    Catalog, DatabaseFacts, Extension, LAYOUT, LOAD_FILE, POST_FILE, PRE_FILE, ROWS_FILE, Rows,
+    RowsTaken, SCHEMA_FILE, SEQUENCES_FILE, Schema, Section, TableKind, TableRows, data_file,
 };
 use super::connection::{PINNED, Session};
 use super::dump::dump;
 use super::flow::{Event, Job, Parts, read_all};
 use super::program::{Program, find};
-use super::rows::{RowSum, reading, statement};
+use super::rows::{RowSum, loading, reading, statement};
 use super::survey::Found;
 use super::writing::Writing;
 use super::{Access, large_objects, pool, preflight, references, sequences, survey, view};
@@ -172,6 +172,16 @@ impl Snapshot for PostgresSnapshot {
             Ok((schema, taken))
         })?;
         let large = large_objects::write(&mut self.session, &mut out)?;
+        let lines: String = taken
+            .iter()
+            .filter(|it| it.parts > 0)
+            .filter_map(|it| {
+                let found = self.state.tables.iter().find(|found| found.table.id == it.id)?;
+                let statement = loading(&found.table, &self.state.database.encoding);
+                Some(format!("{:06}\t{statement}\n", it.id))
+            })
+            .collect();
+        out.file(LOAD_FILE, lines.as_bytes())?;
         let positions = Session::open(&self.access)?.attended(&*out.watch, |session| {
             sequences::positions(session, &self.state.sequences)
         })?;

@@ -1,33 +1,36 @@
-//! What the text files of a capture hold: `catalog.json`, `schema.json`, `rows.json`.
+//! What the text files of a capture hold: `1-catalog.json`, `2-schema.json`, `9-rows.json`.
 //!
 //! Names stand in these files alone; the names of files are made of ids.
 
 use serde::{Deserialize, Serialize};
 
 /// The schema, an entry after the other, in the order of their restore.
-pub const SCHEMA_FILE: &str = "schema.json";
+pub const SCHEMA_FILE: &str = "2-schema.json";
 /// The entries before the rows, as text for `psql`.
-pub const PRE_FILE: &str = "pre.sql";
+pub const PRE_FILE: &str = "3-pre.sql";
+/// How `psql` takes the rows: for each table that has some a line of its number, a tab and the
+/// statement that its parts follow.
+pub const LOAD_FILE: &str = "6-load.tsv";
 /// Positions of the sequences, read after the rows: one statement a line.
-pub const SEQUENCES_FILE: &str = "sequences.sql";
+pub const SEQUENCES_FILE: &str = "7-sequences.sql";
 /// The entries after the rows, as text for `psql`.
-pub const POST_FILE: &str = "post.sql";
+pub const POST_FILE: &str = "8-post.sql";
 /// The last file: what the capture held.
-pub const ROWS_FILE: &str = "rows.json";
+pub const ROWS_FILE: &str = "9-rows.json";
 /// The version of these files that this build writes, and the newest it reads.
 pub const LAYOUT: u32 = 1;
 
 /// The name of a part of a table's rows; parts count from 1.
 pub fn data_file(table: u32, part: u32) -> String {
-    format!("data/{table:06}.{part:04}.copy")
+    format!("4-data/{table:06}.{part:06}.copy")
 }
 
 /// The name of a part of the large objects; parts count from 1. Each line of it is one statement.
 pub fn large_file(part: u32) -> String {
-    format!("large/{part:04}.sql")
+    format!("5-large/{part:06}.sql")
 }
 
-/// `catalog.json`: what is known when the capture begins.
+/// `1-catalog.json`: what is known when the capture begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalog {
     /// [`LAYOUT`].
@@ -184,7 +187,7 @@ pub struct Column {
     pub type_name: String,
 }
 
-/// `schema.json`.
+/// `2-schema.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
     /// Statements that a session has to run before any entry.
@@ -226,7 +229,7 @@ pub enum Section {
     Post,
 }
 
-/// `rows.json`: what the capture held.
+/// `9-rows.json`: what the capture held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows {
     /// Of every table whose rows were taken, in the order of their files.

@@ -64,6 +64,36 @@ pub(super) fn statement(table: &Table, pages: Option<Pages>, encoding: &str) -> 
     format!("COPY {source} TO STDOUT WITH (FORMAT text, ENCODING '{encoding}')")
 }
 
+/// The statement that takes the lines of a table back, on one line whatever the names.
+pub(super) fn loading(table: &Table, encoding: &str) -> String {
+    let columns: Vec<String> = table.columns.iter().map(|it| on_one_line(&it.name)).collect();
+    let columns = columns.join(", ");
+    let columns = if columns.is_empty() { String::new() } else { format!(" ({columns})") };
+    let (schema, name) = (on_one_line(&table.schema), on_one_line(&table.name));
+    format!("COPY {schema}.{name}{columns} FROM stdin WITH (FORMAT text, ENCODING '{encoding}');")
+}
+
+/// A quoted name; line ends and other control characters as numbers.
+fn on_one_line(name: &str) -> String {
+    use std::fmt::Write as _;
+    if !name.chars().any(char::is_control) {
+        return quoted(name);
+    }
+    let mut text = "U&\"".to_owned();
+    for c in name.chars() {
+        match c {
+            '"' => text.push_str("\"\""),
+            '\\' => text.push_str("\\\\"),
+            c if c.is_control() => {
+                // Writing to a text cannot fail.
+                let _ = write!(text, "\\{:04X}", u32::from(c));
+            }
+            c => text.push(c),
+        }
+    }
+    text + "\""
+}
+
 /// Runs a `COPY` and calls `take` with each line and its end.
 pub(super) fn copy(
     session: &mut Session,
@@ -171,6 +201,16 @@ mod tests {
             partition_of: None,
             size: 0,
         };
+        let back = |table: &Table| loading(table, "UTF8");
+        assert_eq!(
+            back(&table),
+            r#"COPY "a.b"."say ""x""" ("id", "Order") FROM stdin WITH (FORMAT text, ENCODING 'UTF8');"#
+        );
+        let odd = Table { name: "a\nb\"\\".to_owned(), columns: Vec::new(), ..table.clone() };
+        assert_eq!(
+            back(&odd),
+            r#"COPY "a.b".U&"a\000Ab""\\" FROM stdin WITH (FORMAT text, ENCODING 'UTF8');"#
+        );
         let end = "TO STDOUT WITH (FORMAT text, ENCODING 'UTF8')";
         let name = r#""a.b"."say ""x""""#;
         assert_eq!(

@@ -60,7 +60,7 @@ fn a_view_that_does_not_work_is_captured_and_said() {
     for name in ["tableless", "ownerless"] {
         assert!(capture.entry(name).broken.is_some(), "{name}");
         assert!(capture.catalog().notes.iter().any(|note| note.contains(name)), "{name}");
-        assert!(capture.text("post.sql").contains(&format!("-- view {name} did not work")));
+        assert!(capture.text("8-post.sql").contains(&format!("-- view {name} did not work")));
     }
     assert_eq!(capture.entry("ownerless").definer.as_deref(), Some("nobody@nowhere"));
     assert_eq!(capture.rows("t").rows, 1);

@@ -283,7 +283,7 @@ fn a_sink_that_fails_ends_the_capture_at_once() {
             _: u64,
             data: &mut dyn std::io::Read,
         ) -> Result<[u8; 32], Box<dyn std::error::Error + Send + Sync>> {
-            if name.starts_with("data/") {
+            if name.starts_with("4-data/") {
                 return Err("no space".into());
             }
             std::io::copy(data, &mut std::io::sink())?;
@@ -295,7 +295,7 @@ fn a_sink_that_fails_ends_the_capture_at_once() {
     );
     let mut snapshot = mysql::capture(&access(&server, "site"), &options(), &mut Quiet).unwrap();
     let error = snapshot.write(&mut Full, &mut Quiet).unwrap_err();
-    assert_eq!(error.to_string(), "cannot store the captured file `data/000001.0001.tsv`");
+    assert_eq!(error.to_string(), "cannot store the captured file `4-data/000001.000001.tsv`");
     let again = snapshot.write(&mut Memory::default(), &mut Quiet).unwrap_err();
     assert!(again.to_string().starts_with("the snapshot of site on "), "{again}");
     assert!(snapshot.file_references(&[], &mut |_, _| {}).is_err());

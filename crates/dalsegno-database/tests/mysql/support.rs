@@ -102,15 +102,15 @@ impl Capture {
     }
 
     pub fn catalog(&self) -> Catalog {
-        self.json("catalog.json")
+        self.json("1-catalog.json")
     }
 
     pub fn entries(&self) -> Vec<Entry> {
-        self.json::<Schema>("schema.json").entries
+        self.json::<Schema>("2-schema.json").entries
     }
 
     pub fn report(&self) -> RowsReport {
-        self.json("rows.json")
+        self.json("9-rows.json")
     }
 
     pub fn entry(&self, name: &str) -> Entry {
@@ -153,7 +153,7 @@ impl Capture {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, bytes).unwrap();
         }
-        for file in ["pre.sql", "load.sql", "sequences.sql", "post.sql"] {
+        for file in ["3-pre.sql", "6-load.sql", "7-sequences.sql", "8-post.sql"] {
             let mut client = server.client(database);
             client.arg("--comments").current_dir(folder.path());
             client.stdin(std::fs::File::open(folder.path().join(file)).unwrap());

@@ -39,27 +39,27 @@ fn a_backup_that_is_damaged_is_refused_and_leaves_nothing() {
     assert_damaged(&live, &backup.with(&shelf, "2\t\\N\n", "2\t\\N"), "middle of a row");
     assert_damaged(&live, &backup.with(&shelf, "2\t\\N\n", ""), "`shelf` has 1 rows");
     // The server only warns of what it cuts off.
-    let narrow = backup.with("schema.json", "varchar(10)", "varchar(3)");
+    let narrow = backup.with("2-schema.json", "varchar(10)", "varchar(3)");
     assert_damaged(&live, &narrow, "the server warned");
     // A row that is there already stops it, or is left out with a warning: either is seen.
-    let unique = backup.with("schema.json", "KEY `word` (`word`)", "UNIQUE KEY `word` (`word`)");
+    let unique = backup.with("2-schema.json", "KEY `word` (`word`)", "UNIQUE KEY `word` (`word`)");
     assert_damaged(&live, &unique, "cannot load rows into `tag`");
 
     let mut missing = backup.clone();
     missing.files.retain(|(name, _)| *name != tag);
     assert_damaged(&live, &missing, "`tag` has 0 rows in 0 files");
     let mut cut = backup.clone();
-    cut.files.retain(|(name, _)| name != "rows.json");
-    assert_damaged(&live, &cut, "`rows.json` is missing");
+    cut.files.retain(|(name, _)| name != "9-rows.json");
+    assert_damaged(&live, &cut, "`9-rows.json` is missing");
     let mut turned = backup.clone();
     turned.files.swap(0, 1);
-    assert_damaged(&live, &turned, "comes before `catalog.json`");
+    assert_damaged(&live, &turned, "comes before `1-catalog.json`");
     let mut twice = backup.clone();
     let part = twice.files.iter().find(|(name, _)| *name == tag).unwrap().clone();
     twice.files.insert(twice.files.len() - 1, part);
     assert_damaged(&live, &twice, "at the wrong time");
     // What would fail after the switch fails before it.
-    let broken = backup.with("schema.json", "from `titles`", "from `title`");
+    let broken = backup.with("2-schema.json", "from `titles`", "from `title`");
     let error = stage(&live, &broken, &mut Quiet).err().unwrap();
     assert!(error.to_string().contains("a_first"), "{error}");
     assert_eq!(beside(&live), Vec::<String>::new());

@@ -20,9 +20,9 @@ fn files_come_in_their_order_and_rows_json_tells_what_they_hold() {
     let server = shop(SHOP);
     let taken = taken(&server, "shop");
     let names = taken.names();
-    assert_eq!(names[..3], ["catalog.json", "schema.json", "pre.sql"]);
-    assert_eq!(names[names.len() - 3..], ["sequences.sql", "post.sql", "rows.json"]);
-    let data: Vec<&&str> = names.iter().filter(|name| name.starts_with("data/")).collect();
+    assert_eq!(names[..3], ["1-catalog.json", "2-schema.json", "3-pre.sql"]);
+    assert_eq!(names[names.len() - 3..], ["7-sequences.sql", "8-post.sql", "9-rows.json"]);
+    let data: Vec<&&str> = names.iter().filter(|name| name.starts_with("4-data/")).collect();
     assert_eq!(data.len(), 2, "{names:?}");
     assert_eq!(taken.lines("author"), ["1\tauthor 1", "2\tauthor 2", "3\tauthor 3"]);
     let rows = taken.rows_of("book");
@@ -93,7 +93,7 @@ fn the_texts_alone_rebuild_the_database_with_psql() {
     );
     let first = taken(&server, "shop");
     server.create_database("rebuilt");
-    server.psql("rebuilt", first.text("pre.sql"));
+    server.psql("rebuilt", first.text("3-pre.sql"));
     for table in first.catalog().tables {
         let columns: Vec<String> =
             table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
@@ -101,14 +101,14 @@ fn the_texts_alone_rebuild_the_database_with_psql() {
         let copy = format!("COPY {} ({}) FROM STDIN;\n", table.name, columns.join(","));
         server.psql("rebuilt", &format!("{copy}{data}\\.\n"));
     }
-    server.psql("rebuilt", first.text("large/0001.sql"));
-    server.psql("rebuilt", first.text("sequences.sql"));
-    server.psql("rebuilt", first.text("post.sql"));
+    server.psql("rebuilt", first.text("5-large/000001.sql"));
+    server.psql("rebuilt", first.text("7-sequences.sql"));
+    server.psql("rebuilt", first.text("8-post.sql"));
 
     let second = taken(&server, "rebuilt");
     assert_eq!(second.captured.fingerprint, first.captured.fingerprint);
     assert_eq!(second.rows(), first.rows());
-    for name in ["pre.sql", "post.sql", "sequences.sql", "large/0001.sql"] {
+    for name in ["3-pre.sql", "8-post.sql", "7-sequences.sql", "5-large/000001.sql"] {
         assert_eq!(second.text(name), first.text(name));
     }
     assert_eq!(server.psql("rebuilt", "SELECT count(*) FROM twice"), "3");
@@ -126,7 +126,7 @@ fn rows_of_excluded_tables_are_left_out_and_unknown_names_refused() {
     assert!(taken.data("book").is_empty());
     assert!(taken.rows().tables.iter().all(|rows| rows.id != taken.table("book").id));
     assert_eq!(taken.captured.tables[1].rows, Some(0));
-    assert!(taken.text("pre.sql").contains("CREATE TABLE public.book"));
+    assert!(taken.text("3-pre.sql").contains("CREATE TABLE public.book"));
     options.exclude_rows_of = vec!["bok".to_owned()];
     let error = try_taken(&access(&server, "shop"), &options).err().unwrap();
     assert!(error.to_string().contains("has no table `bok`"), "{error}");
@@ -177,10 +177,10 @@ fn a_large_table_comes_in_parts_and_several_sessions_read_it_alike() {
         assert_eq!((again.rows, again.bytes), (rows.rows, rows.bytes));
         assert_eq!(again.hash, rows.hash);
         // Alone, a session fills every part; several read less than a part each.
-        let first = other.bytes(&format!("data/{:06}.0001.copy", again.id)).len();
+        let first = other.bytes(&format!("4-data/{:06}.0001.copy", again.id)).len();
         assert_eq!(first == 16 << 20, workers == 1, "{first}");
     }
-    let parts: Vec<&str> = one.names().into_iter().filter(|n| n.starts_with("data/")).collect();
+    let parts: Vec<&str> = one.names().into_iter().filter(|n| n.starts_with("4-data/")).collect();
     let mut sorted = parts.clone();
     sorted.sort_unstable();
     assert_eq!(parts, sorted, "the larger table is the first here, its parts together");

@@ -68,7 +68,7 @@ impl FileSink for Files {
         let mut bytes = Vec::new();
         data.read_to_end(&mut bytes)?;
         assert_eq!(bytes.len() as u64, size, "{name}");
-        assert!(bytes.len() <= 16 << 20 || !name.starts_with("data/"), "{name}: {size}");
+        assert!(bytes.len() <= 16 << 20 || !name.starts_with("4-data/"), "{name}: {size}");
         let digest = Sha256::digest(&bytes).into();
         self.0.push((name.to_owned(), bytes));
         Ok(digest)
@@ -134,7 +134,7 @@ impl Taken {
 
     /// All parts of a table's rows, one after the other.
     pub(crate) fn data(&self, name: &str) -> Vec<u8> {
-        let prefix = format!("data/{:06}.", self.table(name).id);
+        let prefix = format!("4-data/{:06}.", self.table(name).id);
         let parts = self.files.0.iter().filter(|(file, _)| file.starts_with(&prefix));
         parts.flat_map(|(_, bytes)| bytes.clone()).collect()
     }

@@ -145,7 +145,7 @@ fn bytes_of_databases_that_are_not_utf8_stay_as_they_are() {
     let latin = taken(&server, "latin");
     assert_eq!(latin.data("größe"), b"\xe9\n");
     assert_eq!(latin.captured.encoding, "LATIN1");
-    assert!(latin.text("pre.sql").contains("CREATE TABLE public.\"größe\""));
+    assert!(latin.text("3-pre.sql").contains("CREATE TABLE public.\"größe\""));
     server.psql(
         "raw",
         "CREATE TABLE t (a text); SET escape_string_warning = off;
@@ -169,7 +169,7 @@ fn tables_of_extensions_have_the_rows_that_are_the_users_alone() {
     assert_eq!(taken.table("spatial").rows, RowsTaken::Where("WHERE id > 900000".to_owned()));
     assert_eq!(taken.lines("spatial"), ["900001"]);
     assert_eq!(taken.catalog().tables.len(), 1, "what is the extension's own stays out");
-    assert!(!taken.text("pre.sql").contains("CREATE TABLE"));
+    assert!(!taken.text("3-pre.sql").contains("CREATE TABLE"));
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn rows_written_after_the_snapshot_are_not_in_it_and_sequences_are_never_behind(
     let taken = Taken { captured, files };
     assert_eq!(taken.lines("t"), ["1\t1", "2\t2"]);
     assert_eq!(taken.captured.tables.len(), 1);
-    let lines: Vec<&str> = taken.text("sequences.sql").lines().collect();
+    let lines: Vec<&str> = taken.text("7-sequences.sql").lines().collect();
     assert_eq!(
         lines,
         [
@@ -218,7 +218,7 @@ impl<F: FnMut()> FileSink for Meddling<F> {
     ) -> Result<[u8; 32], Box<dyn Error + Send + Sync>> {
         let mut bytes = Vec::new();
         data.read_to_end(&mut bytes)?;
-        if name.starts_with("data/") {
+        if name.starts_with("4-data/") {
             (self.0)();
         }
         Ok([0; 32])
@@ -246,7 +246,7 @@ fn a_sink_that_takes_less_than_a_file_fails_the_capture() {
             size: u64,
             data: &mut dyn Read,
         ) -> Result<[u8; 32], Box<dyn Error + Send + Sync>> {
-            let wanted = if name.starts_with("data/") { size / 2 } else { size };
+            let wanted = if name.starts_with("4-data/") { size / 2 } else { size };
             std::io::copy(&mut data.take(wanted), &mut std::io::sink())?;
             Ok([0; 32])
         }

@@ -62,8 +62,8 @@ fn entries_have_owners_and_dependencies_and_come_in_the_order_of_a_restore() {
     assert!(objects.contains(&("FK CONSTRAINT".to_owned(), 2)), "{objects:?}");
 
     server.create_database("again");
-    server.psql("again", taken.text("pre.sql"));
-    server.psql("again", taken.text("post.sql"));
+    server.psql("again", taken.text("3-pre.sql"));
+    server.psql("again", taken.text("8-post.sql"));
     assert_eq!(server.psql("again", "SELECT enum_range(NULL::mood)"), "{a,b,c}");
     let owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'b'";
     assert_eq!(server.psql("again", owner), "maker");
@@ -105,7 +105,7 @@ fn what_belongs_to_the_database_is_in_the_catalog_and_in_no_text() {
     let grants = database.grants.unwrap();
     assert!(grants.iter().any(|g| g.to.as_deref() == Some("guest") && g.right == "CONNECT"));
     assert!(!grants.iter().any(|g| g.to.is_none() && g.right == "CONNECT"), "{grants:?}");
-    for file in ["pre.sql", "post.sql"] {
+    for file in ["3-pre.sql", "8-post.sql"] {
         assert!(!taken.text(file).contains("DATABASE"), "{}", taken.text(file));
     }
     assert_eq!(taken.catalog().roles, ["guest", "owner"]);
@@ -130,7 +130,7 @@ fn large_objects_keep_number_content_owner_rights_and_comment() {
     assert_eq!((large.objects, large.parts), (44, 1));
     assert_eq!(large.content, 5 + 1_600_000 + 1_048_577 + 40);
     server.create_database("again");
-    let text = first.text("large/0001.sql");
+    let text = first.text("5-large/000001.sql");
     // Any line ends a statement.
     for line in text.lines() {
         assert!(line.ends_with(';'), "{}", &line[line.len().saturating_sub(80)..]);
@@ -139,7 +139,10 @@ fn large_objects_keep_number_content_owner_rights_and_comment() {
     let all = "SELECT oid, pg_get_userbyid(lomowner), lomacl, md5(lo_get(oid)),
         obj_description(oid, 'pg_largeobject') FROM pg_largeobject_metadata ORDER BY oid";
     assert_eq!(server.psql("again", all), server.psql("shop", all));
-    assert_eq!(taken(&server, "again").bytes("large/0001.sql"), first.bytes("large/0001.sql"));
+    assert_eq!(
+        taken(&server, "again").bytes("5-large/000001.sql"),
+        first.bytes("5-large/000001.sql")
+    );
 }
 
 #[test]
@@ -157,7 +160,7 @@ fn a_tablespace_is_set_for_its_own_table_alone() {
     assert!(tables[0].contains("SET default_tablespace = \"my disk\";"), "{tables:?}");
     assert!(!tables[1].contains("tablespace"), "{tables:?}");
     server.create_database("again");
-    server.psql("again", taken.text("pre.sql"));
+    server.psql("again", taken.text("3-pre.sql"));
     let spaces = "SELECT relname, reltablespace <> 0 FROM pg_class WHERE relname IN ('far', 'near') ORDER BY 1";
     assert_eq!(server.psql("again", spaces), "far|t\nnear|f");
 }

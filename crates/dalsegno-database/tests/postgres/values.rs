@@ -85,11 +85,11 @@ fn names_of_every_kind_are_quoted_and_never_names_of_files() {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "./".contains(c);
         assert!(file.chars().all(plain) && !file.contains(".."), "{file}");
     }
-    assert_eq!(taken.text("sequences.sql").lines().count(), names.len());
+    assert_eq!(taken.text("7-sequences.sql").lines().count(), names.len());
     server.create_database("again");
-    server.psql("again", taken.text("pre.sql"));
-    server.psql("again", taken.text("sequences.sql"));
-    server.psql("again", taken.text("post.sql"));
+    server.psql("again", taken.text("3-pre.sql"));
+    server.psql("again", taken.text("7-sequences.sql"));
+    server.psql("again", taken.text("8-post.sql"));
     let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'od\"d; schema'";
     assert_eq!(server.psql("again", tables), names.len().to_string());
 }

@@ -44,9 +44,9 @@ fn a_large_table_is_frozen_and_parts_of_tables_may_alternate() {
     let mut staging = shop(&server).begin(&capture.captured()).unwrap();
     let mut files = capture.files();
     // The authors come between two parts of the books.
-    let authors = files.iter().position(|(name, _)| name.starts_with("data/000001")).unwrap();
+    let authors = files.iter().position(|(name, _)| name.starts_with("4-data/000001")).unwrap();
     let authors = files.remove(authors);
-    let second = files.iter().position(|(name, _)| name == "data/000002.0002.copy").unwrap();
+    let second = files.iter().position(|(name, _)| name == "4-data/000002.000002.copy").unwrap();
     files.insert(second, authors);
     for (name, bytes) in files {
         let file = CapturedFile { name: &name, size: bytes.len() as u64, mode: 0 };
@@ -93,10 +93,9 @@ fn missing_and_misplaced_files_are_found() {
     let server = PostgresServer::start();
     let capture = Capture::shop();
     let files = capture.files();
-    for (without, _) in files
-        .iter()
-        .filter(|(name, _)| !["pre.sql", "post.sql", "sequences.sql"].contains(&name.as_str()))
-    {
+    for (without, _) in files.iter().filter(|(name, _)| {
+        !["3-pre.sql", "8-post.sql", "7-sequences.sql"].contains(&name.as_str())
+    }) {
         let mut staging = shop(&server).begin(&capture.captured()).unwrap();
         let done =
             files.iter().filter(|(name, _)| name != without).try_for_each(|(name, bytes)| {

@@ -64,7 +64,7 @@ pub(crate) struct Capture {
     pub(crate) rows: Vec<(u32, Vec<Vec<u8>>)>,
     pub(crate) sequences: String,
     pub(crate) large: Vec<String>,
-    /// What `rows.json` says, where that is not the truth.
+    /// What `9-rows.json` says, where that is not the truth.
     pub(crate) promised: Option<Rows>,
 }
 
@@ -123,9 +123,9 @@ impl Capture {
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let rows = self.promised.clone().unwrap_or_else(|| self.counted());
         let mut files = vec![
-            ("catalog.json".to_owned(), serde_json::to_vec(&self.catalog).unwrap()),
-            ("schema.json".to_owned(), serde_json::to_vec(&self.schema).unwrap()),
-            ("pre.sql".to_owned(), b"nobody reads this".to_vec()),
+            ("1-catalog.json".to_owned(), serde_json::to_vec(&self.catalog).unwrap()),
+            ("2-schema.json".to_owned(), serde_json::to_vec(&self.schema).unwrap()),
+            ("3-pre.sql".to_owned(), b"nobody reads this".to_vec()),
         ];
         for (id, parts) in &self.rows {
             for (part, bytes) in (1..).zip(parts) {
@@ -133,11 +133,11 @@ impl Capture {
             }
         }
         for (part, text) in (1..).zip(&self.large) {
-            files.push((format!("large/{part:04}.sql"), text.clone().into_bytes()));
+            files.push((format!("5-large/{part:06}.sql"), text.clone().into_bytes()));
         }
-        files.push(("sequences.sql".to_owned(), self.sequences.clone().into_bytes()));
-        files.push(("post.sql".to_owned(), b"nor this".to_vec()));
-        files.push(("rows.json".to_owned(), serde_json::to_vec(&rows).unwrap()));
+        files.push(("7-sequences.sql".to_owned(), self.sequences.clone().into_bytes()));
+        files.push(("8-post.sql".to_owned(), b"nor this".to_vec()));
+        files.push(("9-rows.json".to_owned(), serde_json::to_vec(&rows).unwrap()));
         files
     }
 
@@ -153,6 +153,7 @@ impl Capture {
             fingerprint: String::new(),
             foreign_key_violations: None,
             spooled: false,
+            mysql: None,
             sqlite: None,
             postgres: None,
         }

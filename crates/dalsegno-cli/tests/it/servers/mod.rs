@@ -21,5 +21,5 @@ pub(crate) fn media(site: &Site) -> String {
     let mut shell = std::process::Command::new("sh");
     let done = shell.args(["-euc", script]).current_dir(site.root()).output().expect("sh runs");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8(done.stdout).expect("the names are text")
+    String::from_utf8_lossy(&done.stdout).into_owned()
 }

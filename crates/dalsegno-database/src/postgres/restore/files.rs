@@ -99,9 +99,9 @@ pub(super) fn settings(catalog: &Catalog) -> String {
     sql.join("; ")
 }
 
-/// The table and the part in `data/000017.0001.copy`.
+/// The table and the part in `4-data/000017.000001.copy`.
 pub(super) fn data_part(name: &str) -> Option<(u32, u32)> {
-    let (table, part) = name.strip_prefix("data/")?.strip_suffix(".copy")?.split_once('.')?;
+    let (table, part) = name.strip_prefix("4-data/")?.strip_suffix(".copy")?.split_once('.')?;
     Some((table.parse().ok()?, part.parse().ok()?))
 }
 
@@ -131,8 +131,8 @@ mod tests {
 
     #[test]
     fn the_name_of_a_part_tells_its_table() {
-        assert_eq!(data_part("data/000017.0002.copy"), Some((17, 2)));
-        for name in ["data/17.copy", "data/x.1.copy", "large/0001.sql", "data/1.1.tsv"] {
+        assert_eq!(data_part("4-data/000017.000002.copy"), Some((17, 2)));
+        for name in ["4-data/17.copy", "data/x.1.copy", "5-large/000001.sql", "4-data/1.1.tsv"] {
             assert_eq!(data_part(name), None, "{name}");
         }
     }

@@ -115,7 +115,7 @@ impl Loaders {
         loop {
             let mut bytes = Vec::with_capacity(CHUNK);
             let read = (&mut *data).take(CHUNK as u64).read_to_end(&mut bytes);
-            let name = || format!("data/{:06}.{part:04}.copy", table.id);
+            let name = || format!("4-data/{:06}.{part:06}.copy", table.id);
             let read = read.map_err(|source| DatabaseError::Unreadable { name: name(), source })?;
             if read == 0 {
                 return Ok(confirmed);

@@ -9,8 +9,8 @@ use super::rows_staged::RowsStaged;
 use super::session::{qualified, session};
 use crate::error::DatabaseError;
 use crate::postgres::catalog::{
-    Catalog, Entry, POST_FILE, PRE_FILE, ROWS_FILE, Rows, RowsTaken, SCHEMA_FILE, SEQUENCES_FILE,
-    Schema, Table, TableKind,
+    Catalog, Entry, LOAD_FILE, POST_FILE, PRE_FILE, ROWS_FILE, Rows, RowsTaken, SCHEMA_FILE,
+    SEQUENCES_FILE, Schema, Table, TableKind,
 };
 use crate::postgres::connection::{Session, literal, quoted};
 use crate::postgres::failure::refused as refused_by_server;
@@ -260,9 +260,9 @@ impl crate::Staging for RowsAlone {
             SCHEMA_FILE if self.open.is_none() => {
                 self.open(&files::parse(&file, data, &place)?, watch)
             }
-            PRE_FILE | POST_FILE => drain(&file, data),
+            PRE_FILE | LOAD_FILE | POST_FILE => drain(&file, data),
             SEQUENCES_FILE => self.sequences(&files::text(&file, data)?, watch),
-            name if name.starts_with("large/") => Err(refused(
+            name if name.starts_with("5-large/") => Err(refused(
                 &place,
                 "the backup has large objects, which cannot be replaced beside the rows".to_owned(),
                 "Let the role own the database and create others (`CREATEDB`).".to_owned(),

@@ -18,8 +18,8 @@ use super::steps::divide;
 use crate::error::DatabaseError;
 use crate::postgres::Access;
 use crate::postgres::catalog::{
-    Catalog, Entry, POST_FILE, PRE_FILE, ROWS_FILE, Rows, SCHEMA_FILE, SEQUENCES_FILE, Schema,
-    Section,
+    Catalog, Entry, LOAD_FILE, POST_FILE, PRE_FILE, ROWS_FILE, Rows, SCHEMA_FILE, SEQUENCES_FILE,
+    Schema, Section,
 };
 use crate::step::step;
 use crate::{CATALOG_FILE, CapturedFile, Place, Result, Watch};
@@ -254,9 +254,9 @@ impl crate::Staging for Staging {
         match file.name {
             CATALOG_FILE if self.catalog.is_none() => self.catalog(&file, data),
             SCHEMA_FILE if self.load.is_none() => self.schema(&file, data, watch),
-            PRE_FILE | POST_FILE => drain(&file, data),
+            PRE_FILE | LOAD_FILE | POST_FILE => drain(&file, data),
             SEQUENCES_FILE => self.statements(&file, data, watch).map(drop),
-            name if name.starts_with("large/") => {
+            name if name.starts_with("5-large/") => {
                 self.statements(&file, data, watch)?;
                 self.loading(file.name)?.1.large += 1;
                 Ok(())

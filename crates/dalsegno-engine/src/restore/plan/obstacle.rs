@@ -39,8 +39,16 @@ pub(super) fn look_ahead(
 fn held(plan: &mut RestorePlan) -> Result<(), EngineError> {
     for database in plan.databases.iter().filter(|d| d.exists && !d.elsewhere) {
         let alias = &database.target.alias;
-        if !database.way.holders.is_empty() {
-            let (place, holders) = (database.target.place(), database.way.holders.clone());
+        let holders = &database.way.holders;
+        if database.target.file().is_none() {
+            // A server ends sessions, or waits for them, where a file can only be left alone.
+            if !holders.is_empty() {
+                let some: Vec<String> = holders.iter().take(5).map(ToString::to_string).collect();
+                let (count, some) = (holders.len(), some.join(", "));
+                plan.notes.push(format!("database {alias}: {count} sessions are open: {some}"));
+            }
+        } else if !holders.is_empty() {
+            let (place, holders) = (database.target.place(), holders.clone());
             let locked = DatabaseError::Locked { action: "replace", place, holders };
             return Err(EngineError::database(alias)(locked));
         }

@@ -86,8 +86,8 @@ fn captured(server: &PostgresServer, access: &Access) -> (Files, Captured) {
         objects: Vec::new(),
     };
     let mut files = vec![
-        ("catalog.json".to_owned(), json(&catalog)),
-        ("schema.json".to_owned(), json(&schema)),
+        ("1-catalog.json".to_owned(), json(&catalog)),
+        ("2-schema.json".to_owned(), json(&schema)),
     ];
     let mut tables = Vec::new();
     for table in &catalog.tables {
@@ -107,9 +107,9 @@ fn captured(server: &PostgresServer, access: &Access) -> (Files, Captured) {
     }
     let sequences = "SELECT pg_catalog.setval('public.author_id_seq', 10, true);\n\
                      SELECT pg_catalog.setval('public.book_id_seq', 500, true);\n";
-    files.push(("sequences.sql".to_owned(), sequences.as_bytes().to_vec()));
+    files.push(("7-sequences.sql".to_owned(), sequences.as_bytes().to_vec()));
     let rows = Rows { tables, sequences: 2, large: LargeObjects::default() };
-    files.push(("rows.json".to_owned(), json(&rows)));
+    files.push(("9-rows.json".to_owned(), json(&rows)));
     let captured = serde_json::json!({
         "vendor": "postgresql", "server_version": "", "encoding": "UTF8", "size": 0,
         "tables": [], "excluded": [], "fingerprint": schema.fingerprint(),
@@ -180,7 +180,7 @@ fn until_the_commit_nothing_has_happened() {
     let found = target.recover(Some(&begun), true, Duration::from_secs(5)).unwrap();
     assert_eq!(found, Recovered::Undone);
 
-    let part = files.iter_mut().rfind(|(name, _)| name.starts_with("data/")).unwrap();
+    let part = files.iter_mut().rfind(|(name, _)| name.starts_with("4-data/")).unwrap();
     let last = part.1.len() - 2;
     part.1[last] ^= 1;
     let error = stage(&*target, &files, &captured).err().expect("a byte is wrong");
