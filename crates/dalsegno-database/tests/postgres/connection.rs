@@ -25,7 +25,7 @@ fn failure(access: &Access) -> (Cause, String, String) {
 
 #[test]
 fn each_refusal_says_what_is_wrong_and_what_to_check() {
-    let mut server = PostgresServer::start_with(&["max_connections=5"]);
+    let mut server = PostgresServer::start_with(&["max_connections=15"]);
     server.create_database("shop");
     server.psql("shop", "CREATE TABLE secret (a int); CREATE ROLE clerk LOGIN PASSWORD 'pw'");
     let good = access(&server, "shop");
