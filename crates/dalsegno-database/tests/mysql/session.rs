@@ -2,7 +2,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use dalsegno_database::mysql::{self, Access};
-use dalsegno_database::{DatabaseError, Quiet, Result, TlsMode};
+use dalsegno_database::{DatabaseError, FileColumn, Quiet, Result, TlsMode};
 use dalsegno_format::Secret;
 use dalsegno_testkit::MariadbServer;
 
@@ -103,6 +103,10 @@ fn settings_of_server_account_and_site_do_not_change_what_is_read() {
     std::thread::sleep(std::time::Duration::from_millis(1500));
     let mut sink = crate::support::Memory::default();
     snapshot.write(&mut sink, &mut Quiet).unwrap();
+    let column = FileColumn { table: "t".to_owned(), column: "a".to_owned() };
+    let mut found = 0;
+    snapshot.file_references(&[column], &mut |_, _| found += 1).unwrap();
+    assert_eq!(found, 2, "rows of today, not of 1999");
     let differ = |name: &str| !name.starts_with("catalog");
     let files = |files: &[(String, Vec<u8>)]| {
         files.iter().filter(|(name, _)| differ(name)).cloned().collect::<Vec<_>>()
