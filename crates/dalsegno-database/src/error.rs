@@ -160,6 +160,30 @@ pub enum DatabaseError {
         /// What it speaks of.
         place: Place,
     },
+    /// Django, or what runs it, failed at a database that only it can speak to.
+    #[error("cannot {action} `{place}` through Django")]
+    ThroughDjango {
+        /// What was attempted.
+        action: &'static str,
+        /// The database.
+        place: Place,
+        /// What was said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A table that no model of a database has.
+    #[error("`{place}` has no table `{table}`")]
+    NoSuchTable {
+        /// The database.
+        place: Place,
+        /// The table asked for.
+        table: String,
+    },
+    /// Rows that were replaced where they lie cannot be put back.
+    #[error("the rows of `{place}` were replaced in place, and no old copy of them was kept")]
+    NoOldCopy {
+        /// The live database.
+        place: Place,
+    },
     /// Something that may be the only copy of what was there is not removed in passing.
     #[error("`{place}` keeps data and is not removed")]
     KeepsData {
@@ -212,12 +236,14 @@ impl DatabaseError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Locked { .. } => ErrorKind::Locked,
-            Self::ChangedSince { .. } | Self::Moved { .. } | Self::Exists { .. } => {
-                ErrorKind::Refused
-            }
-            Self::BadName { .. } | Self::UnknownTable { .. } | Self::NotExcludable { .. } => {
-                ErrorKind::Usage
-            }
+            Self::ChangedSince { .. }
+            | Self::Moved { .. }
+            | Self::NoOldCopy { .. }
+            | Self::Exists { .. } => ErrorKind::Refused,
+            Self::BadName { .. }
+            | Self::UnknownTable { .. }
+            | Self::NoSuchTable { .. }
+            | Self::NotExcludable { .. } => ErrorKind::Usage,
             Self::Damaged { .. } | Self::MissingFile { .. } => ErrorKind::Damaged,
             Self::Cancelled => ErrorKind::Cancelled,
             _ => ErrorKind::Failed,
@@ -263,7 +289,9 @@ impl DatabaseError {
             Self::ChangedSince { .. } => {
                 "Use `--force` to roll back all the same; the present state is kept first."
             }
-            Self::KeptMissing { .. } => "Restore the backup made before that restore instead.",
+            Self::KeptMissing { .. } | Self::NoOldCopy { .. } => {
+                "Restore the backup made before that restore instead."
+            }
             Self::Exists { .. } => "Finish, roll back or discard the earlier restore first.",
             _ => return None,
         };

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from .errors import sentence
+from .marker import APP as MARKER_APP
 from .sqlite_names import sqlite_file, sqlite_uri, uri_parameters
 from .values import Json, plain
 
@@ -101,7 +102,8 @@ class Probe:
                     cursor.execute("PRAGMA query_only = 1")
             recorder = MigrationRecorder(connection)
             table = bool(recorder.has_table())
-            rows = recorder.migration_qs.order_by("id").values_list("app", "name") if table else []
+            own = recorder.migration_qs.exclude(app=MARKER_APP).order_by("id")
+            rows = own.values_list("app", "name") if table else []
             return {
                 "server_version": _server_version(connection),
                 "is_mariadb": _is_mariadb(connection),
