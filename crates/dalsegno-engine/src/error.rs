@@ -101,6 +101,34 @@ pub enum EngineError {
         /// `rolled back` or `discarded`.
         verb: &'static str,
     },
+    /// Rows were replaced where they lie: what there was is in a backup, if anywhere.
+    #[error(
+        "restore `{id}` replaced the rows of database `{alias}` in place: it cannot be rolled back{}",
+        by_backup(pre_backup.as_deref())
+    )]
+    NoRollback {
+        /// Id of the restore.
+        id: String,
+        /// Alias of the database.
+        alias: String,
+        /// The backup made before.
+        pre_backup: Option<PathBuf>,
+    },
+    /// The switch failed after rows had been replaced where they lie; the rest was put back.
+    #[error(
+        "the restore failed while switching ({first}); the rows of the backup are in {} all the same, \
+         everything else has its old data",
+        restored.join(", ")
+    )]
+    SwitchedInPart {
+        /// The failure.
+        #[source]
+        first: Box<EngineError>,
+        /// Aliases of the databases that stay restored.
+        restored: Vec<String>,
+        /// The backup made before.
+        pre_backup: Option<PathBuf>,
+    },
     /// The site asks for something this version cannot do.
     #[error("`{setting}` is on, and this version cannot {what}")]
     NotYet {
@@ -405,6 +433,12 @@ fn named(steps: &[String]) -> String {
     }
 }
 
+fn by_backup(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| {
+        format!("; what was there before is in `{}`", path.display())
+    })
+}
+
 fn put_back(steps: &[String]) -> String {
     match steps {
         [] => "nothing has its old data back".to_owned(),
@@ -474,12 +508,15 @@ impl EngineError {
             | Self::NotInBackup { .. } => ErrorKind::Usage,
             Self::Busy { .. } => ErrorKind::Locked,
             Self::Damaged { .. } | Self::Unsound { .. } => ErrorKind::Damaged,
-            Self::PreBackup(e) | Self::SwitchUndone(e) => e.kind(),
+            Self::PreBackup(e) | Self::SwitchUndone(e) | Self::SwitchedInPart { first: e, .. } => {
+                e.kind()
+            }
             Self::Unended { source, .. }
             | Self::RollbackStuck { source, .. }
             | Self::DiscardStuck { source, .. } => source.kind(),
             Self::Cancelled => ErrorKind::Cancelled,
             Self::RestoreState { .. }
+            | Self::NoRollback { .. }
             | Self::NotABackup { .. }
             | Self::RecordPlaces { .. }
             | Self::ElsewhereNow { .. }

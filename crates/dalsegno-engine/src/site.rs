@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dalsegno_database::{Database, Place, sqlite};
+use dalsegno_database::{Database, Place, fixtures, sqlite};
 use dalsegno_format::{Host, ProjectIdentity};
 use dalsegno_media::{MediaError, Selection};
-use dalsegno_project::descriptor::Vendor;
+use dalsegno_project::descriptor::{DatabaseDescriptor, Vendor};
 use dalsegno_project::{BackupSettings, Descriptor, Project};
 
 use crate::EngineError;
+use crate::django::DjangoPeer;
 
 /// A project and where its things lie.
 #[derive(Debug)]
@@ -107,7 +108,11 @@ impl Site {
             return Ok(Arc::new(sqlite::Location::new(path)));
         }
         let mut own = self.aliases().into_iter().filter_map(|a| self.database(&a, "restore").ok());
-        match own.find(|database| database.place() == *place) {
+        let there = own.by_ref().filter(|database| database.place() == *place);
+        // Two aliases may be one database; what was done through one goes on through it.
+        let mut there: Vec<LiveDatabase> = there.collect();
+        let same = there.iter().position(|database| database.alias == alias).unwrap_or(0);
+        match (!there.is_empty()).then(|| there.swap_remove(same)) {
             Some(found) => Ok(found.database),
             None => {
                 Err(EngineError::ElsewhereNow { alias: alias.to_owned(), place: place.clone() })
@@ -187,6 +192,9 @@ impl Site {
                 return Err(EngineError::BrokenAlias { alias, reason });
             }
             Some(Vendor::Sqlite) => {}
+            Some(Vendor::Other(vendor)) if self.project.helper().is_some() => {
+                return Ok(self.through_django(alias, vendor, described));
+            }
             Some(other) => {
                 return Err(EngineError::Vendor { alias, vendor: other.to_string(), verb });
             }
@@ -200,6 +208,34 @@ impl Site {
             engine: self.descriptor().django.is_some().then(|| described.engine.clone()),
             database: Arc::new(sqlite::Location::new(path)),
         })
+    }
+
+    /// A database of an engine that only Django knows.
+    fn through_django(
+        &self,
+        alias: String,
+        vendor: &str,
+        described: &DatabaseDescriptor,
+    ) -> LiveDatabase {
+        let options = self.project.helper().expect("the caller looked");
+        let server = match (&described.host, &described.port) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (Some(host), None) => host.clone(),
+            (None, _) => vendor.to_owned(),
+        };
+        let database = described.name.clone().unwrap_or_else(|| alias.clone());
+        LiveDatabase {
+            engine: Some(described.engine.clone()),
+            database: Arc::new(fixtures::Live {
+                alias: alias.clone(),
+                vendor: vendor.to_owned(),
+                server_version: described.server_version.clone().unwrap_or_default(),
+                place: Place::Server { server, database },
+                spool: self.settings().temp.clone(),
+                peer: Arc::new(DjangoPeer::new(options)),
+            }),
+            alias,
+        }
     }
 
     /// The folders of media to capture: each local storage that is not for static files, and the
@@ -351,6 +387,11 @@ impl Site {
     pub fn is_site_itself(&self, folder: &Path) -> bool {
         real(self.base_dir()).starts_with(real(folder))
     }
+}
+
+/// Whether the engine speaks to databases of this kind itself, and not through Django.
+pub(crate) fn is_native(vendor: &str) -> bool {
+    !matches!(Vendor::from(vendor.to_owned()), Vendor::Other(_))
 }
 
 /// A path with links resolved, as far as it exists.
