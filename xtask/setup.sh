@@ -98,6 +98,7 @@ check() {
 # The archives are opened with the tools that an operator has; other users and mounts are real ones.
 run_by_tests() {
     need tar=tar gzip=gzip zstd=zstd sha256sum=coreutils setpriv=util-linux unshare=util-linux mount=mount
+    need openssl=openssl
     postgres_server
     servers mariadbd=mariadb-server mariadb=mariadb-client
 }

@@ -1,12 +1,16 @@
 #!/bin/sh
 # Restores this backup with sh, coreutils, find, sed and xargs alone (GNU, as on any Linux server),
-# on a machine without Dalsegno. Run it in the extracted folder of the backup:
+# and psql or mysql where there is such a database, on a machine without Dalsegno. Run it in the
+# extracted folder of the backup:
 #
 #   sh restore.sh --list          what is in the backup, and where it would go
 #   sh restore.sh                 checks everything, shows what will be replaced, asks, restores
 #
 # Options:
 #   --database ALIAS=PATH   put this SQLite database there instead of where it came from
+#   --database ALIAS=NAME   load this PostgreSQL or MySQL database into that one, which you have made
+#                           and which is empty; psql and mysql find the server by their own settings
+#                           (PGHOST, PGUSER, ~/.pgpass; ~/.my.cnf)
 #   --media ALIAS=DIR       put this storage's files there instead
 #   --skip-database         leave databases alone
 #   --skip-media            leave files alone
@@ -41,6 +45,7 @@ clean() {
 trap clean EXIT
 trap 'exit 130' INT TERM HUP
 
+tab=$(printf '\t')
 force=no
 list=no
 databases=yes
@@ -104,19 +109,100 @@ database() {
     folder=$3
     default=$4
     shift 4
-    find_target --database "$alias" "$default" "$@"
+    case $vendor in
+    postgresql | mysql) find_name "$alias" "$@" ;;
+    *) find_target --database "$alias" "$default" "$@" ;;
+    esac
+}
+# Sets target: the name given by --database for alias $1 among the other arguments, as it is.
+find_name() {
+    wanted=$1
+    target=
+    shift
+    while [ $# -gt 0 ]; do
+        if [ "$1" = --database ] && [ "${2%%=*}" = "$wanted" ]; then target=${2#*=}; fi
+        case $1 in
+        --database | --media) shift 2 ;;
+        *) shift ;;
+        esac
+    done
 }
 show_database() {
     database "$@"
     case $vendor in
     sqlite) say "database $alias: SQLite, $target$(replaces "$target")" ;;
+    postgresql | mysql)
+        if [ -n "$target" ]; then
+            say "database $alias: $vendor, into the empty database $target"
+        else
+            say "database $alias: $vendor, came from $default; give --database $alias=NAME"
+        fi
+        ;;
     *) say "database $alias: $vendor, not restored by this script (see $folder)" ;;
     esac
 }
 check_database() {
     database "$@"
-    [ "$vendor" = sqlite ] ||
-        die "database '$alias' is $vendor: restore $folder with its own tools, and run this with --skip-database"
+    case $vendor in
+    sqlite) check_sqlite ;;
+    postgresql | mysql) check_server ;;
+    *) die "database '$alias' is $vendor: restore $folder with its own tools, and run this with --skip-database" ;;
+    esac
+}
+to_psql() { psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 --dbname "$target" "$@"; }
+to_mysql() {
+    if command -v mariadb >/dev/null 2>&1; then
+        mariadb --local-infile=1 --default-character-set=utf8mb4 "$@" "$target"
+    else
+        mysql --local-infile=1 --default-character-set=utf8mb4 "$@" "$target"
+    fi
+}
+check_server() {
+    if [ -z "$target" ]; then
+        die "database '$alias' came from $default: make an empty one and give --database $alias=NAME"
+    fi
+    if [ "$vendor" = postgresql ]; then
+        command -v psql >/dev/null 2>&1 || die "psql is missing: install postgresql-client"
+        found=$(to_psql --command "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'") ||
+            die "cannot look into database '$target'"
+    else
+        command -v mariadb >/dev/null 2>&1 || command -v mysql >/dev/null 2>&1 ||
+            die "mysql is missing: install mariadb-client"
+        found=$(to_mysql --batch --skip-column-names --execute \
+            "SELECT count(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()") ||
+            die "cannot look into database '$target'"
+    fi
+    [ "$found" = 0 ] || die "database '$target' is not empty: nothing was changed"
+}
+put_postgresql() {
+    cd "$here/$folder" || exit 1
+    failed="cannot load database '$alias': what is in '$target' is incomplete, drop it"
+    to_psql --file pre.sql >/dev/null || die "$failed"
+    # A line is a table's number and the statement that takes its rows.
+    while IFS="$tab" read -r number statement; do
+        { printf '%s\n' "$statement" && cat -- "data/$number".*.copy && printf '\\.\n'; } |
+            to_psql >/dev/null || die "$failed"
+    done <load.tsv
+    for part in large/*.sql; do
+        if [ -f "$part" ]; then to_psql --file "$part" >/dev/null || die "$failed"; fi
+    done
+    for part in sequences.sql post.sql; do
+        to_psql --file "$part" >/dev/null || die "$failed"
+    done
+    to_psql --command ANALYZE >/dev/null || die "$failed"
+    cd "$here" || exit 1
+    say "restored: database $alias, $target"
+}
+put_mysql() {
+    cd "$here/$folder" || exit 1
+    for part in pre.sql load.sql sequences.sql post.sql; do
+        to_mysql <"$part" || die "cannot load database '$alias': what is in '$target' is incomplete, drop it"
+    done
+    cd "$here" || exit 1
+    say "restored: database $alias, $target"
+}
+check_sqlite() {
     [ -n "$target" ] || die "where database '$alias' lay is not known: give --database $alias=PATH"
     case $target in
     /*) ;;
@@ -141,6 +227,13 @@ database_file() {
 }
 put_database() {
     database "$@"
+    case $vendor in
+    postgresql) put_postgresql ;;
+    mysql) put_mysql ;;
+    *) put_sqlite ;;
+    esac
+}
+put_sqlite() {
     database_file "$folder"
     if [ -L "$target" ]; then target=$(readlink -f -- "$target"; printf x) && target=${target%?x}; fi
     parent=${target%/*}
@@ -221,7 +314,6 @@ put_storage() {
     say "restored: storage $alias, $target"
 }
 
-tab=$(printf '\t')
 # Turns lines of entries.tsv into records that end in NUL: those of folder $1 whose type is one of
 # $3 and whose target begins with $4. $2 tells sed what to print: \1 type, \2 mode, \3 owner, group
 # and their names, \4 time, \6 path in the folder, \7 the rest of the target. Escapes are undone

@@ -229,13 +229,20 @@ fn other_targets_and_parts() {
 }
 
 #[test]
-fn other_engines_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut metadata = metadata_at(Form::Folder, "/nowhere");
-    metadata.databases.get_mut("default").unwrap().vendor = "postgresql".into();
-    let tree = folder.path().join("tree");
-    write_with(&tree, &metadata, &odd_tree());
-    let output = Command::new("dash").arg(tree.join("restore.sh")).arg("--force").output().unwrap();
-    assert!(!output.status.success());
-    assert!(text(&output).contains("database 'default' is postgresql"), "{}", text(&output));
+fn other_engines_are_refused_and_servers_want_an_empty_database() {
+    for (vendor, answer) in [
+        ("oracle", "database 'default' is oracle: restore database/default with its own tools"),
+        ("postgresql", "database 'default' came from /nowhere/db.sqlite3: make an empty one"),
+        ("mysql", "give --database default=NAME"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut metadata = metadata_at(Form::Folder, "/nowhere");
+        metadata.databases.get_mut("default").unwrap().vendor = vendor.into();
+        let tree = folder.path().join("tree");
+        write_with(&tree, &metadata, &odd_tree());
+        let script = tree.join("restore.sh");
+        let output = Command::new("dash").arg(script).arg("--force").output().unwrap();
+        assert!(!output.status.success());
+        assert!(text(&output).contains(answer), "{}", text(&output));
+    }
 }

@@ -14,8 +14,6 @@ use dalsegno_archive::{Archive, MAX_EXTENTS, TreeWriter};
 use dalsegno_format::{EntryKind, Form, Timestamp, TreePath};
 use support::*;
 
-const TARS: [Form; 3] = [Form::Tar, Form::TarGz, Form::TarZst];
-
 #[test]
 fn all_forms_give_back_what_they_took() {
     let folder = tempfile::tempdir().unwrap();

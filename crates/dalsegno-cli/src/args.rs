@@ -239,7 +239,7 @@ pub(crate) struct ContentsArgs {
     /// Id, unique prefix of an id, name, `latest`, or a path
     #[arg(value_name = "ID|PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) source: String,
-    /// Only what lies at or below this path of the backup
+    /// Only what lies at or below this path of the backup; of a database's folder its tables too
     pub(crate) path: Option<String>,
 }
 
@@ -248,7 +248,7 @@ pub(crate) struct GetArgs {
     /// Id, unique prefix of an id, name, `latest`, or a path
     #[arg(value_name = "ID|PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) source: String,
-    /// The file, as `contents` names it
+    /// The file, or the table of a database (as JSON lines), as `contents` names it
     pub(crate) path: String,
     /// Write to this new file instead of standard output
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -76,6 +76,21 @@ pub struct TableHash {
     pub note: Option<String>,
 }
 
+/// Everything that can be said about a captured database without the site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeepReport {
+    /// Damage; empty if it is sound.
+    pub problems: Vec<String>,
+    /// What could not be judged here, and why.
+    pub notes: Vec<String>,
+    /// Rows whose foreign key points nowhere; `None` if that could not be judged.
+    pub foreign_key_violations: Option<u64>,
+    /// The first of them.
+    pub violations: Vec<Violation>,
+    /// Every table.
+    pub tables: Vec<TableHash>,
+}
+
 /// How a restore would put a staged copy in place; found without changing anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwitchPlan {

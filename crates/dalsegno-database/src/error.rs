@@ -154,6 +154,26 @@ pub enum DatabaseError {
         /// The file, below the folder of the database.
         name: String,
     },
+    /// A file of a captured database cannot be read.
+    #[error("cannot read the captured file `{name}`: {source}")]
+    StoredFile {
+        /// The file, below the folder of the database.
+        name: String,
+        /// Why not.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A captured database has no such table, or its rows were left out.
+    #[error("the captured database has no rows of a table `{table}`")]
+    NoStoredTable {
+        /// The table asked for.
+        table: String,
+    },
+    /// Captures of this engine have no rows that could be read without it.
+    #[error("rows of a captured `{vendor}` database cannot be read here")]
+    NoStoredRows {
+        /// The engine.
+        vendor: String,
+    },
     /// A record of another engine's restore.
     #[error("the record of the restore speaks of {place}, which is another engine's")]
     OtherEngine {
@@ -241,10 +261,13 @@ impl DatabaseError {
             | Self::NoOldCopy { .. }
             | Self::Exists { .. } => ErrorKind::Refused,
             Self::BadName { .. }
+            | Self::NoStoredTable { .. }
             | Self::UnknownTable { .. }
             | Self::NoSuchTable { .. }
             | Self::NotExcludable { .. } => ErrorKind::Usage,
-            Self::Damaged { .. } | Self::MissingFile { .. } => ErrorKind::Damaged,
+            Self::Damaged { .. } | Self::MissingFile { .. } | Self::StoredFile { .. } => {
+                ErrorKind::Damaged
+            }
             Self::Cancelled => ErrorKind::Cancelled,
             _ => ErrorKind::Failed,
         }

@@ -16,18 +16,21 @@ mod holder;
 pub mod mysql;
 mod place;
 pub mod postgres;
+mod row_sum;
 mod snapshot;
 pub mod sqlite;
+pub mod stored;
 mod tls;
 
 pub use database::{
-    CATALOG_FILE, CaptureOptions, CapturedFile, CheckOptions, CheckReport, Database, Leftover,
-    Recovered, RollbackOptions, RolledBack, Staged, Staging, SwitchOptions, SwitchPlan, Switched,
-    TableHash, Target, Violation,
+    CATALOG_FILE, CaptureOptions, CapturedFile, CheckOptions, CheckReport, Database, DeepReport,
+    Leftover, Recovered, RollbackOptions, RolledBack, Staged, Staging, SwitchOptions, SwitchPlan,
+    Switched, TableHash, Target, Violation,
 };
 pub use error::{DatabaseError, Result};
 pub use holder::{Holder, holders};
 pub use place::Place;
+pub use row_sum::{LineSum, RowSum};
 pub use snapshot::{
     Captured, FileColumn, FileSink, Quiet, Snapshot, TableCount, Unreadable, Watch,
 };

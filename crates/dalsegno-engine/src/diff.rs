@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dalsegno_archive::{Archive, Entries};
-use dalsegno_database::{TableHash, sqlite};
+use dalsegno_database::{TableHash, sqlite, stored};
 use dalsegno_format::{Entry, EntryKind, Sha256, TreePath, tree};
 use dalsegno_media::{CaptureOptions, Found, Selection};
 
 use crate::backup::{BUSY_TIMEOUT, RunWatch};
 use crate::open::open;
 use crate::restore::below;
+use crate::tables::Members;
 use crate::verify::extract;
 use crate::{EngineError, Run, Site, workers};
 
@@ -126,9 +127,16 @@ fn hashes(
     alias: &str,
     run: Run<'_>,
 ) -> Result<Vec<TableHash>, EngineError> {
-    let extracted = extract(archive, alias, site.scratch()?, run)?;
-    sqlite::table_hashes(sqlite::Source::Private(&extracted.path), &mut RunWatch(run))
-        .map_err(EngineError::database(alias))
+    let described = archive.metadata().databases.get(alias);
+    let vendor = described.map_or("", |database| database.vendor.as_str());
+    if vendor == "sqlite" {
+        let extracted = extract(archive, alias, site.scratch()?, run)?;
+        return sqlite::table_hashes(sqlite::Source::Private(&extracted.path), &mut RunWatch(run))
+            .map_err(EngineError::database(alias));
+    }
+    let tables = stored::tables(vendor, &mut Members::of(archive, alias));
+    let tables = tables.map_err(EngineError::database(alias))?;
+    Ok(tables.into_iter().map(|table| table.promised).collect())
 }
 
 fn table_diffs(old: &[TableHash], new: &[TableHash]) -> Vec<TableDiff> {

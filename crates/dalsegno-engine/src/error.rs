@@ -1,14 +1,20 @@
 //! What ends a verb without success.
 
+mod context;
+mod kind;
+mod words;
+
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dalsegno_archive::ArchiveError;
 use dalsegno_database::{DatabaseError, Place};
-use dalsegno_format::{ByteSize, ErrorKind};
+use dalsegno_format::ByteSize;
 use dalsegno_media::MediaError;
 use dalsegno_project::ProjectError;
 use dalsegno_store::StoreError;
+
+use self::words::{by_backup, more, named, put_back};
 
 /// Why a verb failed or refused.
 #[derive(Debug, thiserror::Error)]
@@ -423,122 +429,4 @@ pub enum EngineError {
     /// The run was asked to stop.
     #[error("cancelled")]
     Cancelled,
-}
-
-fn named(steps: &[String]) -> String {
-    match steps {
-        [] => "nothing is".to_owned(),
-        [one] => format!("{one} is"),
-        all => format!("{} are", all.join(", ")),
-    }
-}
-
-fn by_backup(path: Option<&Path>) -> String {
-    path.map_or_else(String::new, |path| {
-        format!("; what was there before is in `{}`", path.display())
-    })
-}
-
-fn put_back(steps: &[String]) -> String {
-    match steps {
-        [] => "nothing has its old data back".to_owned(),
-        [one] => format!("{one} has its old data back"),
-        all => format!("{} have their old data back", all.join(", ")),
-    }
-}
-
-fn more(count: usize) -> String {
-    if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() }
-}
-
-impl EngineError {
-    /// Wraps the system's answer to an attempt on `path`.
-    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, path: path.to_owned(), source }
-    }
-
-    /// Names the database an engine's error belongs to.
-    pub(crate) fn database(alias: &str) -> impl FnOnce(DatabaseError) -> Self {
-        let alias = alias.to_owned();
-        move |source| match source {
-            DatabaseError::Cancelled => Self::Cancelled,
-            source => Self::Database { alias, source },
-        }
-    }
-
-    /// Names the storage an error belongs to.
-    pub(crate) fn media(alias: &str) -> impl FnOnce(MediaError) -> Self {
-        let alias = alias.to_owned();
-        move |source| match source {
-            MediaError::Cancelled => Self::Cancelled,
-            source => Self::Media { alias, source },
-        }
-    }
-
-    /// Whether the system denied it to this user, somewhere in the chain of causes.
-    pub(crate) fn is_denied(&self) -> bool {
-        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
-        while let Some(error) = next {
-            let io = error.downcast_ref::<io::Error>();
-            if io.is_some_and(|e| e.kind() == io::ErrorKind::PermissionDenied) {
-                return true;
-            }
-            next = error.source();
-        }
-        false
-    }
-
-    /// The row of the outcome table.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Project(e) => e.kind(),
-            Self::Archive(e) => e.kind(),
-            Self::Database { source, .. } => source.kind(),
-            Self::Media { source, .. } => source.kind(),
-            Self::Store(e) => e.kind(),
-            Self::Io { .. } | Self::SwitchStuck { .. } => ErrorKind::Failed,
-            Self::NoSuchBackup { .. }
-            | Self::OnlyPartial { .. }
-            | Self::NoSuchPath { .. }
-            | Self::NoSuchRestore { .. } => ErrorKind::NotFound,
-            Self::Ambiguous { .. }
-            | Self::UnknownAlias { .. }
-            | Self::UnknownModel { .. }
-            | Self::Request { .. }
-            | Self::NotInBackup { .. } => ErrorKind::Usage,
-            Self::Busy { .. } => ErrorKind::Locked,
-            Self::Damaged { .. } | Self::Unsound { .. } => ErrorKind::Damaged,
-            Self::PreBackup(e) | Self::SwitchUndone(e) | Self::SwitchedInPart { first: e, .. } => {
-                e.kind()
-            }
-            Self::Unended { source, .. }
-            | Self::RollbackStuck { source, .. }
-            | Self::DiscardStuck { source, .. } => source.kind(),
-            Self::Cancelled => ErrorKind::Cancelled,
-            Self::RestoreState { .. }
-            | Self::NoRollback { .. }
-            | Self::NotABackup { .. }
-            | Self::RecordPlaces { .. }
-            | Self::ElsewhereNow { .. }
-            | Self::OtherMount { .. }
-            | Self::FixtureChanged { .. }
-            | Self::OtherSite { .. }
-            | Self::Interrupted { .. }
-            | Self::OutputNotWritable { .. }
-            | Self::NotYet { .. }
-            | Self::Vendor { .. }
-            | Self::BrokenAlias { .. }
-            | Self::InMemory { .. }
-            | Self::WrongEngine { .. }
-            | Self::NewerBackup { .. }
-            | Self::OlderBackup { .. }
-            | Self::OtherProject { .. }
-            | Self::UnsafeRoot { .. }
-            | Self::NoSpace { .. }
-            | Self::NoRoom { .. }
-            | Self::NotWritable { .. }
-            | Self::Consent { .. }
-            | Self::Declined { .. } => ErrorKind::Refused,
-        }
-    }
 }

@@ -27,6 +27,7 @@ mod site;
 mod space;
 mod spool;
 mod step;
+mod tables;
 mod verify;
 mod watched;
 
@@ -47,6 +48,7 @@ pub use restore::{
 pub use run::{Cancel, Clock, Progress, Run, Silent, SystemClock, rfc3339};
 pub use site::{LiveDatabase, MediaRoot, OtherStorage, Site};
 pub use space::free_space;
+pub use tables::{TableInBackup, tables_in};
 pub use verify::{DatabaseCheck, DeepCheck, Verified, verify};
 
 /// Threads for work that fills a processor.

@@ -10,6 +10,7 @@ use dalsegno_format::{Entry, Sha256, TreePath};
 use dalsegno_store::StoreError;
 
 use crate::open::{not_opened, open};
+use crate::tables::write_rows;
 use crate::{EngineError, Run};
 
 /// What a backup says of itself, from a few bytes of it.
@@ -56,7 +57,8 @@ fn absent(path: &TreePath) -> EngineError {
     }
 }
 
-/// Copies one file of a backup into `out` and checks it on the way; returns its size in bytes.
+/// Copies one file of a backup into `out` and checks it on the way; of a table in the folder of a
+/// captured database its rows, as JSON lines. Returns the bytes written.
 pub fn get(
     source: &Path,
     path: &TreePath,
@@ -64,8 +66,15 @@ pub fn get(
     run: Run<'_>,
 ) -> Result<u64, EngineError> {
     let archive = open(source)?;
-    let mut member = archive.open_member(path).map_err(|e| match e {
-        dalsegno_archive::ArchiveError::NoMember { path } => absent(&path),
+    let opened = archive.open_member(path);
+    if matches!(opened, Err(dalsegno_archive::ArchiveError::NoMember { .. })) {
+        let mut counted = Counted { out, bytes: 0 };
+        return match write_rows(&archive, path, &mut counted, run)? {
+            Some(_) => Ok(counted.bytes),
+            None => Err(absent(path)),
+        };
+    }
+    let mut member = opened.map_err(|e| match e {
         dalsegno_archive::ArchiveError::Member { .. } => EngineError::Request {
             problem: format!("`{path}` is not a file"),
             hint: Some("`dalsegno contents` lists what lies in a folder.".to_owned()),
@@ -74,6 +83,24 @@ pub fn get(
     })?;
     run.progress.stage(&format!("reading {path}"), None);
     copy(&mut *member, out, source, run)
+}
+
+/// Counts what goes through it.
+struct Counted<'a> {
+    out: &'a mut dyn Write,
+    bytes: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Copies a member of a backup, which is checked on the way.

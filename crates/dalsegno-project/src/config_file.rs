@@ -29,6 +29,7 @@ use crate::descriptor::{
     SettingValues, StorageDescriptor, Vendor,
 };
 use crate::error::ProjectError;
+use crate::server_settings::set_connection;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -167,6 +168,9 @@ fn database(
         }
         let mut database = database_url::parse(url.expose(), &format!("{key}.url"), base)?;
         database.password = database.password.or(table.password);
+        if let Some(connection) = &mut database.connection {
+            connection.password = connection.password.take().or(database.password.clone());
+        }
         database.time_zone = table.time_zone;
         return Ok(database);
     }
@@ -187,6 +191,7 @@ fn database(
     database.password = table.password;
     database.options = table.options.into_iter().collect();
     database.time_zone = table.time_zone;
+    set_connection(&mut database, base).map_err(|reason| invalid(format!("[{key}] {reason}")))?;
     Ok(database)
 }
 

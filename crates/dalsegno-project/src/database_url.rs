@@ -1,5 +1,6 @@
 //! Databases named by a URL, in the manner of `dj-database-url`.
 
+use std::ops::Range;
 use std::path::Path;
 
 use serde_json::Value;
@@ -8,15 +9,17 @@ use url::Url;
 use crate::Secret;
 use crate::descriptor::{AppliedMigrations, DatabaseDescriptor, DatabaseOptions, Vendor};
 use crate::error::ProjectError;
+use crate::server_settings::set_connection;
 use crate::sqlite_location::{SqliteLocation, percent_decoded};
 
 /// Engines by the names used in URLs and configurations; dotted names are Django's own.
-const ENGINES: [(&str, &str, &str); 12] = [
+const ENGINES: [(&str, &str, &str); 13] = [
     ("sqlite", "sqlite", "django.db.backends.sqlite3"),
     ("sqlite3", "sqlite", "django.db.backends.sqlite3"),
     ("spatialite", "sqlite", "django.contrib.gis.db.backends.spatialite"),
     ("postgres", "postgresql", "django.db.backends.postgresql"),
     ("postgresql", "postgresql", "django.db.backends.postgresql"),
+    ("psql", "postgresql", "django.db.backends.postgresql"),
     ("pgsql", "postgresql", "django.db.backends.postgresql"),
     ("postgis", "postgresql", "django.contrib.gis.db.backends.postgis"),
     ("mysql", "mysql", "django.db.backends.mysql"),
@@ -46,6 +49,7 @@ pub(crate) fn unasked(vendor: Vendor, engine: &str) -> DatabaseDescriptor {
         user: None,
         password: None,
         options: DatabaseOptions::default(),
+        connection: None,
         time_zone: None,
         atomic_requests: false,
         test_mirror: None,
@@ -94,7 +98,16 @@ pub(crate) fn parse(
         set_sqlite_name(&mut database, &name, base);
         return Ok(database);
     }
-    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+    let host = host_and_port(rest);
+    if rest[host.clone()].contains(',') {
+        return Err(wrong("it names several hosts: keep one"));
+    }
+    // `user@/name` is usual where the host is the default or an option, but no URL.
+    let has_host = !rest[host.clone()].is_empty() && !rest[host.clone()].starts_with(':');
+    let (user, rest) = rest.split_at(host.start);
+    let named = if has_host { "" } else { "nowhere" };
+    let url = Url::parse(&format!("{scheme}://{user}{named}{rest}"))
+        .map_err(|error| wrong(&error.to_string()))?;
     let decoded =
         |part: &str| String::from_utf8(percent_decoded(part)).map_err(|_| wrong("it is not UTF-8"));
     let some = |part: String| Some(part).filter(|part| !part.is_empty());
@@ -104,15 +117,33 @@ pub(crate) fn parse(
         .host_str()
         .map(|host| decoded(host.trim_start_matches('[').trim_end_matches(']')))
         .transpose()?
-        .and_then(some);
+        .filter(|_| has_host);
     database.port = url.port().map(|port| port.to_string());
-    database.name = some(decoded(url.path().trim_start_matches('/'))?);
+    let path = url.path().strip_prefix('/').unwrap_or_default();
+    let name = match path.rsplit_once('/') {
+        // The socket before the name, in the manner of `django-environ`.
+        Some((socket, name)) if socket.starts_with('/') => {
+            database.host = some(decoded(socket)?);
+            name
+        }
+        _ => path,
+    };
+    database.name = some(decoded(name)?);
+    database.options =
+        url.query_pairs().map(|(key, v)| (key.into_owned(), Value::from(v.into_owned()))).collect();
+    set_connection(&mut database, base).map_err(|reason| wrong(&reason))?;
+    let in_options = database.connection.as_ref().and_then(|known| known.database.clone());
+    database.name = database.name.or(in_options);
     if database.name.is_none() {
         return Err(wrong("it names no database"));
     }
-    database.options =
-        url.query_pairs().map(|(key, v)| (key.into_owned(), Value::from(v.into_owned()))).collect();
     Ok(database)
+}
+
+/// Where host and port stand behind the scheme of a URL.
+fn host_and_port(rest: &str) -> Range<usize> {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    rest[..end].rfind('@').map_or(0, |at| at + 1)..end
 }
 
 fn sqlite_name(rest: &str) -> Result<String, String> {

@@ -7,6 +7,7 @@
 //!
 //! Serializing a descriptor masks its secrets.
 
+mod connection;
 mod database;
 mod model;
 mod setting;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use connection::{Address, Connection, Reach, TlsFiles, TlsMode};
 pub use database::{AppliedMigrations, DatabaseDescriptor, Migration, MigrationKey, Vendor};
 pub use model::{
     AppDescriptor, FieldDescriptor, FileField, ModelDescriptor, Relation, RelationKind,

@@ -70,6 +70,16 @@ pub enum ProjectError {
         /// What is wrong.
         reason: String,
     },
+    /// It is not known how a database is reached.
+    #[error("the {fact} of the database `{alias}` is not known{}", because(reason.as_deref()))]
+    NotReachable {
+        /// The alias.
+        alias: String,
+        /// What is missing: `server`, `host`, `port`, `user` or `name`.
+        fact: &'static str,
+        /// Why nobody could be asked.
+        reason: Option<String>,
+    },
     /// No interpreter has Django.
     #[error("no Python with Django was found for `{}`: tried {}", manage_py.display(), tried_list(tried))]
     NoInterpreter {
@@ -210,7 +220,8 @@ impl ProjectError {
             | Self::GivenDescriptor { .. }
             | Self::BadSetting { .. } => ErrorKind::Usage,
             Self::Interrupted { .. } => ErrorKind::Cancelled,
-            Self::NoInterpreter { .. }
+            Self::NotReachable { .. }
+            | Self::NoInterpreter { .. }
             | Self::Interpreter { .. }
             | Self::DjangoTooOld { .. }
             | Self::Settings { .. }
@@ -250,6 +261,9 @@ impl ProjectError {
             Self::DatabaseUrl { .. } => "Write it as `sqlite:////absolute/path.db` or \
                 `postgres://user:password@host:5432/name`, with special characters \
                 percent-encoded."
+                .to_owned(),
+            Self::NotReachable { .. } => "Start the server, or write down its host, port, user \
+                and name where the project's settings or its configuration name the database."
                 .to_owned(),
             Self::NoInterpreter { .. } | Self::Interpreter { .. } => {
                 "Give the interpreter of the project, as in `--python /path/to/venv/bin/python`."
@@ -319,6 +333,10 @@ fn place(file: Option<&PathBuf>, line: Option<u32>) -> String {
         (Some(file), None) => format!(" (`{}`)", file.display()),
         _ => String::new(),
     }
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
 }
 
 fn listed(paths: &[PathBuf]) -> String {

@@ -20,6 +20,7 @@ mod interpreter;
 mod masking;
 mod project;
 mod scrub;
+mod server_settings;
 pub mod settings;
 mod sqlite_location;
 

@@ -11,7 +11,10 @@ pub(crate) fn scrub(descriptor: &mut Descriptor) {
     let secrets: Vec<String> = descriptor
         .databases
         .values()
-        .filter_map(|database| database.password.as_ref())
+        .flat_map(|database| {
+            let used = database.connection.as_ref().and_then(|used| used.password.as_ref());
+            database.password.iter().chain(used)
+        })
         .map(|password| password.expose().to_owned())
         .filter(|secret| secret.len() >= SHORTEST)
         .collect();

@@ -11,7 +11,7 @@ use crate::python::{output, python, workspace};
 /// A folder with a filled bookshop of `rows` rows and `media` files. Processes that ask for the
 /// same one wait for the first, which fills it; later runs find it until the site's code changes.
 pub(crate) fn filled(rows: u32, media: u32) -> PathBuf {
-    let source = workspace().join("examples/bookshop");
+    let source = source();
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| workspace().join("target"), PathBuf::from)
         .join("tmp");
@@ -30,7 +30,13 @@ pub(crate) fn filled(rows: u32, media: u32) -> PathBuf {
     site
 }
 
-fn fill(site: &Path, rows: u32, media: u32) {
+/// The site as it is in the repository.
+pub(crate) fn source() -> PathBuf {
+    workspace().join("examples/bookshop")
+}
+
+/// Makes the tables of a site and fills them and its folders.
+pub(crate) fn fill(site: &Path, rows: u32, media: u32) {
     let manage = |args: &[&str]| {
         let mut command = Command::new(python());
         for name in ["DATABASE_URL", "MEDIA_ROOT", "INVOICES_ROOT", "DJANGO_SETTINGS_MODULE"] {

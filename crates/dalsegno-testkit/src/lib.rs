@@ -5,10 +5,12 @@
 //! codes and what it leaves on disk. Everything here panics when the test cannot go on.
 
 mod answer;
+mod authority;
 mod bank;
 mod bookshop;
 mod call;
 mod companion;
+mod database_url;
 mod fault;
 mod faulty;
 mod judge;
@@ -24,6 +26,7 @@ mod site;
 mod state;
 
 pub use answer::Answer;
+pub use authority::{Authority, Identity};
 pub use bank::{BANK_SUM, Bank, bank_sum};
 pub use call::{Call, Running, Signal, is_root, with_own_mounts};
 pub use companion::Companion;

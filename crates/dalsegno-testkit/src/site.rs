@@ -26,6 +26,19 @@ impl Site {
         site
     }
 
+    /// `examples/bookshop` on the empty database of a server, as [`PostgresServer::url`] and
+    /// [`MariadbServer::url`] name it, filled with `rows` rows and `media` files.
+    ///
+    /// [`PostgresServer::url`]: crate::PostgresServer::url
+    /// [`MariadbServer::url`]: crate::MariadbServer::url
+    pub fn bookshop_on(url: &str, rows: u32, media: u32) -> Self {
+        let site = Self::in_folder();
+        bookshop::copy(&bookshop::source(), &site.root());
+        site.settings(&format!("DATABASES = {{\"default\": database({url:?})}}"));
+        bookshop::fill(&site.root(), rows, media);
+        site
+    }
+
     /// A site without Django: `dalsegno.toml`, `db.sqlite3` (3 tables, 211 rows), `media/`.
     pub fn plain() -> Self {
         let site = Self::empty();

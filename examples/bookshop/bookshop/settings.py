@@ -18,7 +18,13 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 def database(url):
     """The DATABASES entry that a database URL stands for."""
     parts = urlsplit(url)
-    engines = {"sqlite": "sqlite3", "postgres": "postgresql", "postgresql": "postgresql", "mysql": "mysql"}
+    engines = {
+        "sqlite": "sqlite3",
+        "postgres": "postgresql",
+        "postgresql": "postgresql",
+        "mysql": "mysql",
+        "mariadb": "mysql",
+    }
     if parts.scheme not in engines:
         raise ValueError(f"DATABASE_URL: unknown scheme `{parts.scheme}`, one of {', '.join(engines)} expected")
     engine = engines[parts.scheme]
@@ -35,7 +41,22 @@ def database(url):
     }
     if engine == "mysql":
         entry["OPTIONS"] = {"charset": "utf8mb4"}
+        if uses_pymysql():
+            # It would send a text in Latin-1.
+            entry["PASSWORD"] = entry["PASSWORD"].encode()
     return entry
+
+
+def uses_pymysql():
+    """Whether PyMySQL stands in for mysqlclient, which has to be compiled."""
+    try:
+        import MySQLdb
+    except ImportError:
+        import pymysql
+
+        pymysql.install_as_MySQLdb()
+        return True
+    return MySQLdb.__name__ == "pymysql"
 
 
 DEBUG = os.environ.get("DJANGO_DEBUG", "1") == "1"

@@ -7,13 +7,16 @@ import threading
 import time
 from typing import Any
 
+from .connection import configured, read_back, without_database
 from .errors import sentence
 from .marker import APP as MARKER_APP
 from .sqlite_names import sqlite_file, sqlite_uri, uri_parameters
-from .values import Json, plain
+from .values import Json, plain, text
 
 # Seconds one database may take to tell which migrations it holds.
 DATABASE_PATIENCE = 5.0
+# A server that refuses within that time is there, and may answer for another database.
+REFUSAL = 2.0
 
 
 class Probe:
@@ -26,6 +29,8 @@ class Probe:
         self.connection: Any = None
         # What the database said; None while it says nothing.
         self.answer: Json | None = None
+        # Sentences about what could not be told.
+        self.warnings: list[str] = []
 
     def load(self) -> None:
         from django.db import connections
@@ -37,6 +42,11 @@ class Probe:
                 self._resolve_sqlite_name()
         except Exception as error:
             self.description["reason"] = sentence(error)
+            return
+        try:
+            self.description["connection"] = configured(self.connection)
+        except Exception as error:
+            self.warnings.append(f"how the database `{self.alias}` is reached cannot be told: {sentence(error)}")
 
     def _resolve_sqlite_name(self) -> None:
         name = os.fsdecode(self.connection.settings_dict["NAME"] or "")
@@ -65,18 +75,29 @@ class Probe:
 
     def ask(self) -> None:
         """Runs in a thread of its own, since a driver may wait for ever."""
-        answer: Json = {}
+        begun = time.monotonic()
         try:
-            answer = self._asked()
-            answer["reachable"] = True
+            self.answer = {**self._asked(), "reachable": True}
         except Exception as error:
-            answer["reachable"] = False
-            answer["reason"] = sentence(error)
-        self.answer = answer
+            self.answer = {"reachable": False, "reason": sentence(error)}
+            if self._is_server() and time.monotonic() - begun < REFUSAL:
+                self._ask_without_database()
 
-    def _asked(self) -> Json:
+    def _is_server(self) -> bool:
+        return self.connection.vendor in ("postgresql", "mysql")
+
+    def _ask_without_database(self) -> None:
+        """How the server is reached that has lost the database, or keeps this user out of it."""
+        try:
+            facts = without_database(self._private_connection())
+        except Exception:
+            # The first attempt has told why, and the facts of the settings stand.
+            return
+        self.answer = {**(self.answer or {}), "connection": facts}
+
+    def _private_connection(self) -> Any:
+        """A connection for this thread alone, which neither changes a database nor waits for ever."""
         from django.db import connections
-        from django.db.migrations.recorder import MigrationRecorder
 
         connection = connections[self.alias].copy(self.alias)
         options = connection.settings_dict["OPTIONS"]
@@ -93,6 +114,15 @@ class Probe:
             options["timeout"] = 1
         elif connection.vendor in ("postgresql", "mysql"):
             options.setdefault("connect_timeout", 3)
+            # A pool of the site keeps its connections and what they were made with.
+            options.pop("pool", None)
+        return connection
+
+    def _asked(self) -> Json:
+        from django.db import connections
+        from django.db.migrations.recorder import MigrationRecorder
+
+        connection = self._private_connection()
         # Connections belong to their thread: this one is seen here only.
         connections[self.alias] = connection
         try:
@@ -105,6 +135,7 @@ class Probe:
             own = recorder.migration_qs.exclude(app=MARKER_APP).order_by("id")
             rows = own.values_list("app", "name") if table else []
             return {
+                **self._read_back(connection),
                 "server_version": _server_version(connection),
                 "is_mariadb": _is_mariadb(connection),
                 "migrations": {
@@ -115,24 +146,33 @@ class Probe:
         finally:
             connection.close()
 
+    def _read_back(self, connection: Any) -> Json:
+        if not self._is_server():
+            return {}
+        try:
+            return {"connection": read_back(connection)}
+        except Exception as error:
+            what = f"the connection of the database `{self.alias}` cannot be read back"
+            return {"warnings": [f"{what}: {sentence(error)}"]}
+
 
 def _configured(alias: str, configuration: Json) -> Json:
     test = configuration.get("TEST") or {}
     name = configuration.get("NAME")
-    port = configuration.get("PORT")
     options = configuration.get("OPTIONS") or {}
     return {
         "vendor": None,
         "engine": str(configuration.get("ENGINE") or ""),
         "name": str(name or "") or None,
         "memory": False,
-        "host": str(configuration.get("HOST") or "") or None,
-        "port": None if port in (None, "") else str(port),
-        "user": str(configuration.get("USER") or "") or None,
-        "password": str(configuration.get("PASSWORD") or "") or None,
+        "host": text(configuration.get("HOST")),
+        "port": text(configuration.get("PORT")),
+        "user": text(configuration.get("USER")),
+        "password": text(configuration.get("PASSWORD")),
         "options": {str(key): plain(value) for key, value in options.items()},
         "time_zone": configuration.get("TIME_ZONE"),
         "atomic_requests": bool(configuration.get("ATOMIC_REQUESTS")),
+        "connection": None,
         "test_mirror": test.get("MIRROR"),
         "reachable": None,
         "reason": None,
@@ -161,6 +201,7 @@ def probe_databases() -> dict[str, Probe]:
             reason = f"it did not answer within {DATABASE_PATIENCE:g} seconds"
             probe.description.update(reachable=False, reason=reason)
         else:
+            probe.warnings += answer.pop("warnings", [])
             probe.description["migrations"].update(answer.pop("migrations", {}))
             probe.description.update(answer)
     return probes

@@ -33,6 +33,7 @@ def descriptor(base_dir: str) -> Json:
 
     warnings = list(start_warnings)
     probes = probe_databases()
+    warnings += [warning for probe in probes.values() for warning in probe.warnings]
     databases = {alias: probe.description for alias, probe in probes.items()}
     migrations = described_migrations(databases, warnings)
     storages, files = described_storages(warnings)

@@ -43,6 +43,18 @@ def absolute_path(value: Any) -> str:
     return os.path.normpath(path)
 
 
+def text(value: Any) -> str | None:
+    """A setting that should be a text, whatever type it was given; None where it is empty."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace") or None
+    return None if value is None else str(value) or None
+
+
+def port_number(value: Any) -> int | None:
+    found = text(value)
+    return int(found) if found is not None and found.isdigit() else None
+
+
 def is_utf8(text: str) -> bool:
     try:
         text.encode("utf-8")

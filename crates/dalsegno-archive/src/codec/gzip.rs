@@ -107,21 +107,9 @@ fn tail(bytes: &[u8]) -> [u8; 8] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Decoder;
+    use super::super::{Decoder, noise};
     use super::*;
     use dalsegno_format::Form;
-
-    fn noise(length: usize, seed: u64) -> Vec<u8> {
-        let mut state = seed | 1;
-        std::iter::repeat_with(|| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state.to_le_bytes()[4]
-        })
-        .take(length)
-        .collect()
-    }
 
     #[test]
     fn mixed_blocks_are_cut_and_come_back() {

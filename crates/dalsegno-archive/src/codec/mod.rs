@@ -243,3 +243,17 @@ impl Decoder {
         Some(out)
     }
 }
+
+/// Bytes that do not compress, the same for the same seed.
+#[cfg(test)]
+fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[4]
+    })
+    .take(length)
+    .collect()
+}

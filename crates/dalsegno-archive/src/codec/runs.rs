@@ -65,27 +65,18 @@ fn joined(runs: Vec<Run>, least: usize) -> Vec<Run> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::noise;
     use super::*;
 
     #[test]
     fn short_stretches_of_noise_do_not_cut_text() {
-        let mut state = 1_u64;
-        let mut noise = |length: usize| -> Vec<u8> {
-            let next = || {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                state.to_le_bytes()[4]
-            };
-            std::iter::repeat_with(next).take(length).collect()
-        };
         let text = b"some text, some more\n".repeat(4 * PIECE / 21 + 1);
         let mut block = Block::default();
         let mut places = Vec::new();
-        for stretch in [PIECE, 3 * PIECE] {
+        for (stretch, seed) in [(PIECE, 1), (3 * PIECE, 2)] {
             block.push(&text[..4 * PIECE], Part::Data);
             places.push(block.bytes.len());
-            block.push(&noise(stretch), Part::Data);
+            block.push(&noise(stretch, seed), Part::Data);
         }
         let cuts = |least| -> Vec<(usize, usize, bool)> {
             runs(&block, &mut Probe::new(), least)

@@ -11,7 +11,8 @@ use rustix::io::Errno;
 
 use super::digests::Digests;
 use super::entries::{Entries, Source};
-use super::folder_walk::{ExtentReader, FolderWalk, extents_of};
+use super::extents::{ExtentReader, extents_of};
+use super::folder_walk::FolderWalk;
 use super::loose::Survey;
 use super::member::VerifiedFile;
 use super::stored_lists::{folder_lists, member_at, tar_lists};

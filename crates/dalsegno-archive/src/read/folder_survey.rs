@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Stat};
 use rustix::io::Errno;
 
 use super::archive::open_folder;
-use super::folder_walk::extents_of;
+use super::extents::extents_of;
 use super::loose::{Survey, Surveyor, loose};
 use crate::folder::Folder;
 use crate::order::Order;

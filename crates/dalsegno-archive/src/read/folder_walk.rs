@@ -6,21 +6,22 @@ use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use dalsegno_format::{Entry, EntryKind, Extent, Manifest, Sha256 as Digest, TreePath, tree};
-use rustix::fs::{AtFlags, Dir, FileType, SeekFrom};
+use dalsegno_format::{Entry, EntryKind, Manifest, Sha256 as Digest, TreePath, tree};
+use rustix::fs::{AtFlags, Dir, FileType};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::entries::Source;
+use super::extents::{ExtentReader, extents_of};
 use super::loose::Survey;
 use super::stored_lists::folder_lists;
+use super::telling::Telling;
 use super::walk::{ContentCheck, Findings, Input, visit_file};
 use super::{Member, MemberContent, Progress, ReadError, ReadReport, Visit, Watch};
 use crate::folder::Folder;
-use crate::order::{MAX_EXTENTS, Order};
+use crate::order::Order;
 use crate::{ArchiveError, Damage};
 
 pub(crate) struct FolderWalk<'a, 'w, 'p> {
@@ -33,90 +34,21 @@ pub(crate) struct FolderWalk<'a, 'w, 'p> {
     pub(crate) watch: &'a mut Watch<'p>,
 }
 
-/// A file's data, extent by extent.
-pub(crate) struct ExtentReader {
-    file: File,
-    /// Ranges still to come, last first.
-    extents: Vec<Extent>,
-}
-
-impl ExtentReader {
-    pub(crate) fn new(file: File, kind: &EntryKind) -> Self {
-        let extents = match kind {
-            EntryKind::File { extents: Some(extents), .. } => extents.clone(),
-            EntryKind::File { size, extents: None } => vec![Extent { offset: 0, length: *size }],
-            _ => Vec::new(),
-        };
-        Self { file, extents: extents.into_iter().rev().collect() }
-    }
-}
-
-impl Read for ExtentReader {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.extents.last().is_some_and(|extent| extent.length == 0) {
-            self.extents.pop();
-        }
-        let Some(extent) = self.extents.last_mut() else { return Ok(0) };
-        let most = usize::try_from(extent.length).unwrap_or(usize::MAX).min(out.len());
-        let read = self.file.read_at(&mut out[..most], extent.offset)?;
-        extent.offset += read as u64;
-        extent.length -= read as u64;
-        Ok(read)
-    }
-}
-
 struct Watched<'a, 'p> {
     reader: ExtentReader,
-    watch: &'a mut Watch<'p>,
-    progress: &'a mut Progress,
-    told: u64,
-    cancelled: bool,
+    telling: Telling<'a, 'p>,
 }
 
 impl Input for Watched<'_, '_> {
     fn some(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(out)?;
-        self.progress.bytes += read as u64;
-        self.progress.stored += read as u64;
-        self.told += read as u64;
-        if self.told >= 1 << 20 {
-            self.told = 0;
-            (self.watch.progress)(*self.progress);
-            if (self.watch.cancelled)() {
-                self.cancelled = true;
-                return Err(io::Error::other("cancelled"));
-            }
-        }
+        // A folder stores contents as they are.
+        self.telling.came(read, |progress| progress.bytes)?;
         Ok(read)
     }
     fn cancelled(&self) -> bool {
-        self.cancelled || (self.watch.cancelled)()
+        self.telling.cancelled()
     }
-}
-
-/// The ranges of a stored file that hold data, as its filesystem tells them.
-pub(crate) fn extents_of(file: &File, size: u64) -> Vec<Extent> {
-    let whole = || if size == 0 { vec![] } else { vec![Extent { offset: 0, length: size }] };
-    let mut extents = Vec::new();
-    let mut at = 0;
-    while at < size {
-        let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
-            Ok(start) => start,
-            Err(Errno::NXIO) => break,
-            Err(_) => return whole(),
-        };
-        let Ok(end) = rustix::fs::seek(file, SeekFrom::Hole(start)) else { return whole() };
-        let end = end.min(size);
-        if start >= end {
-            break;
-        }
-        if extents.len() == MAX_EXTENTS {
-            return whole();
-        }
-        extents.push(Extent { offset: start, length: end - start });
-        at = end;
-    }
-    extents
 }
 
 impl FolderWalk<'_, '_, '_> {
@@ -321,11 +253,11 @@ impl FolderWalk<'_, '_, '_> {
         }
         let reader = ExtentReader::new(file, &entry.kind);
         let canceller = self.watch.cancelled;
-        let mut input = Watched { reader, watch: self.watch, progress, told: 0, cancelled: false };
+        let mut input = Watched { reader, telling: Telling::new(self.watch, progress) };
         let check = ContentCheck { expected: digest, canceller, tolerant };
         let visit = self.visit.as_deref_mut();
         let wrong = visit_file(&entry, &mut input, &check, visit)?;
-        if input.cancelled {
+        if input.telling.has_stopped() {
             return Err(ArchiveError::Cancelled.into());
         }
         let Err(wrong) = wrong else { return Ok(true) };

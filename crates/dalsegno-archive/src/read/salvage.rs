@@ -9,6 +9,7 @@ use dalsegno_format::{Completion, Entry, EntryKind, Form, ManifestError, Metadat
 use super::loose::{Survey, Surveyor};
 use super::sequential::Sequential;
 use super::tar_file::open_file;
+use super::telling::Telling;
 use super::walk::{ContentCheck, Findings, Input, visit_file};
 use super::{Member, MemberContent, Progress, ReadError, ReadReport, Visit, Watch};
 use crate::codec::MAX_FRAME;
@@ -229,30 +230,17 @@ pub(crate) fn survey(path: &Path, form: Form) -> Result<Salvaged, ArchiveError> 
 /// The stream as a walk takes content from it.
 struct Watched<'a, 'w> {
     stream: &'a mut Sequential,
-    watch: &'a mut Watch<'w>,
-    progress: &'a mut Progress,
-    told: u64,
-    cancelled: bool,
+    telling: Telling<'a, 'w>,
 }
 
 impl Input for Watched<'_, '_> {
     fn some(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.stream.some(out)?;
-        self.told += read as u64;
-        self.progress.bytes += read as u64;
-        if self.told >= 1 << 20 {
-            self.told = 0;
-            self.progress.stored = self.stream.stored();
-            (self.watch.progress)(*self.progress);
-            if (self.watch.cancelled)() {
-                self.cancelled = true;
-                return Err(io::Error::other("cancelled"));
-            }
-        }
+        self.telling.came(read, |_| self.stream.stored())?;
         Ok(read)
     }
     fn cancelled(&self) -> bool {
-        self.cancelled || (self.watch.cancelled)()
+        self.telling.cancelled()
     }
 }
 
@@ -287,11 +275,10 @@ pub(crate) fn walk(
             report.bytes = report.bytes.saturating_add(size);
             let canceller = watch.cancelled;
             let stream = &mut members.stream;
-            let mut input =
-                Watched { stream, watch, progress: &mut progress, told: 0, cancelled: false };
+            let mut input = Watched { stream, telling: Telling::new(watch, &mut progress) };
             let check = ContentCheck { expected: digest.as_ref(), canceller, tolerant: true };
             let wrong = visit_file(&entry, &mut input, &check, visit.as_deref_mut())?;
-            if input.cancelled {
+            if input.telling.has_stopped() {
                 return Err(ArchiveError::Cancelled.into());
             }
             if let Err(wrong) = wrong {

@@ -9,7 +9,8 @@ use rustix::io::Errno;
 
 use super::archive::{damaged, open_folder};
 use super::entries::{Lists, check_list};
-use super::tar_file::{RangeReader, TarFile};
+use super::range::RangeReader;
+use super::tar_file::TarFile;
 use crate::tar::{Parsed, read_head};
 use crate::{ArchiveError, Damage};
 

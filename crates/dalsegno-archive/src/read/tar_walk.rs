@@ -1,11 +1,12 @@
 //! One pass over a tar form, with every check.
 
 mod closing;
+mod contents;
 
 use std::io;
 use std::sync::Arc;
 
-use dalsegno_format::{Entry, EntryKind, Manifest, Sha256 as Digest, Timestamp, tree};
+use dalsegno_format::{Entry, EntryKind, Manifest, Timestamp, tree};
 
 use super::ahead::Stream;
 use super::digests::{Digests, Passing};
@@ -13,12 +14,10 @@ use super::entries::Lists;
 use super::gap::Gap;
 use super::stored_lists::tar_lists;
 use super::tar_file::{Offsets, TarFile};
-use super::walk::{
-    ContentCheck, Findings, Input, Mode, SMALL, Wrong, difference, expected_control, visit_file,
-};
+use super::walk::{Findings, Input, Mode, difference, expected_control};
 use super::{Member, MemberContent, ReadError, ReadReport, Visit, Watch};
 use crate::order::Order;
-use crate::tar::{BLOCK, HeadError, Parsed, data_len, padding, read_head};
+use crate::tar::{HeadError, Parsed, read_head};
 use crate::{ArchiveError, Damage};
 
 /// Members that `entries.tsv` does not list: both lists and the completion record.
@@ -383,105 +382,6 @@ impl TarWalk<'_, '_> {
         let gone_on = moving.stream.offset <= next && moving.stream.skip_to(next).is_ok();
         if gone_on { Next::GoOn } else { Next::Stop }
     }
-
-    fn content(
-        &mut self,
-        moving: &mut Moving<'_, '_>,
-        entry: &Entry,
-        digest: Option<&Digest>,
-        next: u64,
-    ) -> Result<Next, ReadError> {
-        moving.report.members += 1;
-        if let EntryKind::File { size, .. } = entry.kind {
-            let tolerant = self.findings.tolerates();
-            let wrong = self.file(moving, entry, digest)?;
-            if moving.stream.cancelled {
-                return Err(ArchiveError::Cancelled.into());
-            }
-            moving.report.files += 1;
-            moving.report.bytes = moving.report.bytes.saturating_add(size);
-            moving.bytes = moving.bytes.saturating_add(size);
-            if let Err(wrong) = wrong {
-                self.settle(moving)?;
-                self.find(Damage::new(format!("contents of {}", entry.path), wrong.what))?;
-                if wrong.lost && tolerant {
-                    moving.order.forget(&entry.path);
-                    return Ok(Self::skip(moving, next));
-                }
-            }
-        } else if self.visit.is_some() {
-            self.digests.other(entry.clone());
-            self.pass_on(self.findings.tolerates())?;
-        }
-        self.padding(moving, entry, next)
-    }
-
-    /// The content of a file. What is wrong with it comes back, or is found later where others
-    /// compute its digest.
-    fn file(
-        &mut self,
-        moving: &mut Moving<'_, '_>,
-        entry: &Entry,
-        digest: Option<&Digest>,
-    ) -> Result<Result<(), Wrong>, ReadError> {
-        let tolerant = self.findings.tolerates();
-        if let EntryKind::File { size, extents: None } = entry.kind
-            && size <= SMALL
-            && let Some(digest) = digest
-            && !tolerant
-        {
-            let mut bytes = self.digests.buffer();
-            if let Err(error) = whole(&mut moving.stream, size, &mut bytes) {
-                return Ok(Err(Wrong { what: error.to_string(), lost: true }));
-            }
-            self.digests.file(entry.clone(), bytes, *digest, self.visit.is_some())?;
-            self.pass_on(false)?;
-            return Ok(Ok(()));
-        }
-        self.pass_on(true)?;
-        let canceller = moving.stream.canceller();
-        let check = ContentCheck { expected: digest, canceller, tolerant };
-        visit_file(entry, &mut moving.stream, &check, self.visit.as_deref_mut())
-    }
-
-    fn padding(
-        &mut self,
-        moving: &mut Moving<'_, '_>,
-        entry: &Entry,
-        next: u64,
-    ) -> Result<Next, ReadError> {
-        let mut block = [0; BLOCK];
-        let pad = &mut block[..padding(data_len(&entry.kind))];
-        if let Err(error) = crate::tar::Source::fill(&mut moving.stream, pad) {
-            if moving.stream.cancelled {
-                return Err(ArchiveError::Cancelled.into());
-            }
-            self.settle(moving)?;
-            self.find(Damage::new(format!("padding after {}", entry.path), error.to_string()))?;
-            return Ok(Next::Stop);
-        }
-        if pad.iter().any(|&b| b != 0) {
-            self.find(Damage::new(format!("padding after {}", entry.path), "it is not zero"))?;
-        }
-        if moving.stream.offset > next {
-            let what = "it reaches into the next member";
-            self.find(Damage::new(format!("contents of {}", entry.path), what))?;
-            return Ok(Next::Stop);
-        }
-        Ok(Next::GoOn)
-    }
-}
-
-/// The next `size` bytes.
-fn whole(stream: &mut Stream<'_, '_>, size: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let mut left = size;
-    bytes.reserve(usize::try_from(size).map_err(io::Error::other)?);
-    while left > 0 {
-        let some = stream.content(left)?;
-        bytes.extend_from_slice(some);
-        left -= some.len() as u64;
-    }
-    Ok(())
 }
 
 /// What a member is when its header can be read and does not say what the list says, whose digest

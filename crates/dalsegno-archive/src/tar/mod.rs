@@ -4,6 +4,7 @@
 
 mod head;
 mod parse;
+mod pax;
 
 pub(crate) use head::{BLOCK, data_len, head, padding, top_head};
 pub(crate) use parse::{HeadError, Parsed, Source, read_head, read_top};

@@ -5,6 +5,7 @@ use std::io;
 use dalsegno_format::{Entry, EntryKind, Extent, Timestamp, TreePath};
 
 use super::head::{BLOCK, head, padding, top_head};
+use super::pax::Pax;
 use crate::order::{MAX_EXTENTS, check_extents};
 
 /// The most bytes of an extended header: two paths and a little.
@@ -269,61 +270,6 @@ fn octal(field: &[u8]) -> Option<u64> {
 /// A text field up to its first NUL.
 fn text(field: &[u8]) -> Vec<u8> {
     field.split(|&b| b == 0).next().unwrap_or_default().to_vec()
-}
-
-/// The records of an extended header that this program writes.
-#[derive(Default)]
-struct Pax {
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    size: Option<u64>,
-    uid: Option<u32>,
-    gid: Option<u32>,
-    user: Option<Vec<u8>>,
-    group: Option<Vec<u8>>,
-    mtime: Option<String>,
-    sparse_name: Option<Vec<u8>>,
-    sparse_size: Option<u64>,
-}
-
-impl Pax {
-    fn parse(mut body: &[u8]) -> Option<Self> {
-        let mut pax = Self::default();
-        while !body.is_empty() {
-            let space = body.iter().take(8).position(|&b| b == b' ')?;
-            let length: usize = number(&body[..space])?;
-            if length <= space + 1 || length > body.len() {
-                return None;
-            }
-            let record = body[space + 1..length].strip_suffix(b"\n")?;
-            let equals = record.iter().position(|&b| b == b'=')?;
-            let (key, value) = (&record[..equals], &record[equals + 1..]);
-            match key {
-                b"path" => pax.path = Some(value.to_vec()),
-                b"linkpath" => pax.link = Some(value.to_vec()),
-                b"size" => pax.size = Some(number(value)?),
-                b"uid" => pax.uid = Some(number(value)?),
-                b"gid" => pax.gid = Some(number(value)?),
-                b"uname" => pax.user = Some(value.to_vec()),
-                b"gname" => pax.group = Some(value.to_vec()),
-                b"mtime" => pax.mtime = Some(String::from_utf8(value.to_vec()).ok()?),
-                b"GNU.sparse.major" if value == b"1" => {}
-                b"GNU.sparse.minor" if value == b"0" => {}
-                b"GNU.sparse.name" => pax.sparse_name = Some(value.to_vec()),
-                b"GNU.sparse.realsize" => pax.sparse_size = Some(number(value)?),
-                _ => return None,
-            }
-            body = &body[length..];
-        }
-        Some(pax)
-    }
-}
-
-fn number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 #[cfg(test)]

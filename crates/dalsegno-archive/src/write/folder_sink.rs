@@ -1,19 +1,22 @@
 //! Members into a folder, by several threads.
 
+mod file;
+
 use std::collections::VecDeque;
 use std::fs::File;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use dalsegno_format::{Entry, EntryKind, Extent, Timestamp, TreePath};
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
+use dalsegno_format::{Entry, EntryKind, Timestamp, TreePath};
+use rustix::fs::{AtFlags, Mode};
 
+use self::file::{Current, Job, full_path, times, work};
 use super::flusher::Flusher;
-use super::pipeline::{PanicGuard, Shared, write_at};
+use super::pipeline::{PanicGuard, Shared};
 use crate::ArchiveError;
 use crate::folder::Folder;
 use crate::thread;
@@ -48,42 +51,6 @@ pub(crate) struct FolderSink {
     /// What to sync, while it is little.
     unsynced: Vec<(TreePath, bool)>,
     many: bool,
-}
-
-/// The file whose data come now.
-struct Current {
-    path: TreePath,
-    mtime: Timestamp,
-    parent: Arc<OwnedFd>,
-    /// Bytes waiting, and where in the file they begin.
-    buffer: Vec<u8>,
-    offset: u64,
-    /// Ranges still to be filled, last first; `None` for a file without holes.
-    extents: Option<Vec<Extent>>,
-    /// Opened once there is too much for a worker.
-    file: Option<OpenFile>,
-    flusher: Flusher,
-}
-
-/// A file being written; gets its time when it is let go.
-struct OpenFile {
-    file: File,
-    mtime: Timestamp,
-}
-
-impl Drop for OpenFile {
-    fn drop(&mut self) {
-        // The time that counts is in `entries.tsv`: this one serves those who look.
-        let _ = rustix::fs::futimens(&self.file, &times(self.mtime));
-    }
-}
-
-/// A file that came whole.
-struct Job {
-    path: TreePath,
-    parent: Arc<OwnedFd>,
-    data: Vec<u8>,
-    mtime: Timestamp,
 }
 
 /// A place in the folder.
@@ -350,77 +317,5 @@ impl Drop for FolderSink {
     fn drop(&mut self) {
         self.shared.failed.store(true, Ordering::Release);
         self.stop();
-    }
-}
-
-impl Current {
-    fn open(&mut self, root: &Path) -> Result<&File, ArchiveError> {
-        if self.file.is_none() {
-            let file = create_file(root, &self.path, &self.parent)?;
-            self.file = Some(OpenFile { file, mtime: self.mtime });
-        }
-        Ok(&self.file.as_ref().expect("it was just opened").file)
-    }
-
-    /// Writes what waits.
-    fn write_buffer(&mut self, root: &Path) -> Result<(), ArchiveError> {
-        let waiting = std::mem::take(&mut self.buffer);
-        self.write(root, &waiting)?;
-        self.buffer = waiting;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    /// Writes at the place that is next.
-    fn write(&mut self, root: &Path, bytes: &[u8]) -> Result<(), ArchiveError> {
-        let path = full_path(root, &self.path);
-        let offset = self.offset;
-        write_at(self.open(root)?, &path, bytes, offset)?;
-        self.offset += bytes.len() as u64;
-        if let Some(open) = &self.file {
-            self.flusher.written(&open.file, self.offset);
-        }
-        Ok(())
-    }
-}
-
-fn work(root: &Path, jobs: &Receiver<Job>, back: &Sender<Vec<u8>>, guard: &PanicGuard) {
-    let shared = &guard.0;
-    for job in jobs {
-        if !shared.failed.load(Ordering::Acquire)
-            && let Err(error) = perform(root, job, back)
-        {
-            shared.fail(error);
-        }
-        shared.step();
-    }
-}
-
-fn perform(root: &Path, job: Job, back: &Sender<Vec<u8>>) -> Result<(), ArchiveError> {
-    let Job { path, parent, mut data, mtime } = job;
-    let file = OpenFile { file: create_file(root, &path, &parent)?, mtime };
-    write_at(&file.file, &full_path(root, &path), &data, 0)?;
-    data.clear();
-    let _ = back.send(data);
-    Ok(())
-}
-
-fn create_file(root: &Path, path: &TreePath, parent: &OwnedFd) -> Result<File, ArchiveError> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mode = Mode::RUSR | Mode::WUSR;
-    let fd = rustix::fs::openat(parent.as_fd(), path.name(), flags, mode)
-        .map_err(|error| ArchiveError::io("create", &full_path(root, path))(error.into()))?;
-    Ok(File::from(fd))
-}
-
-fn full_path(root: &Path, path: &TreePath) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt as _;
-    root.join(std::ffi::OsStr::from_bytes(path.as_bytes()))
-}
-
-fn times(mtime: Timestamp) -> Timestamps {
-    Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        last_modification: Timespec { tv_sec: mtime.secs, tv_nsec: i64::from(mtime.nanos) },
     }
 }

@@ -16,6 +16,7 @@ use dalsegno_format::{
 };
 
 pub const NAME: &str = "backup_20261120_030000";
+pub const TARS: [Form; 3] = [Form::Tar, Form::TarGz, Form::TarZst];
 pub const MTIME: Timestamp = Timestamp { secs: 1_700_000_000, nanos: 5 };
 
 pub fn metadata(form: Form) -> Metadata {
@@ -190,6 +191,16 @@ pub fn odd_tree() -> Vec<Sample> {
     out
 }
 
+/// Small, so that every region of the archive gets its share of the samples.
+pub fn small_tree() -> Vec<Sample> {
+    let mut samples = vec![folder("files"), file("files/a.txt", b"text, text\n".repeat(900))];
+    for n in 0..6 {
+        samples.push(file(format!("files/b{n}.bin"), noise(1000 + 37 * n, n as u64 + 1)));
+    }
+    samples.push(folder("files/z"));
+    samples
+}
+
 pub fn options(form: Form, spool: &Path) -> WriteOptions {
     WriteOptions {
         name: NAME.into(),
@@ -236,6 +247,10 @@ pub fn write(folder: &Path, form: Form, samples: &[Sample]) -> PathBuf {
     let path = archive_path(folder, form);
     write_with(&path, &metadata(form), samples);
     path
+}
+
+pub fn write_bytes(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).unwrap();
 }
 
 pub fn quiet<T>(run: impl FnOnce(&mut Watch<'_>) -> T) -> T {

@@ -43,8 +43,24 @@ pub(super) fn contents(
             heard = heard && say(&printable(&line(&entry)));
         }
     })?;
+    let tables = match &path {
+        Some(path) => dalsegno_engine::tables_in(&source, path)?,
+        None => Vec::new(),
+    };
+    for table in &tables {
+        let line = if json {
+            format!("{}\n", json!({ "event": "table", "path": table.path, "rows": table.rows }))
+        } else {
+            let rows = table.rows.map_or_else(|| "?".to_owned(), count);
+            let line = format!("t {rows:>16} {:19} {}\n", "rows", table.path);
+            printable(&line).into_owned()
+        };
+        heard = heard && say(&line);
+    }
     if json {
-        invocation.face.answer("contents", json!({ "path": source, "entries": shown }), "");
+        let tables = tables.len();
+        let report = json!({ "path": source, "entries": shown, "tables": tables });
+        invocation.face.answer("contents", report, "");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -49,6 +49,35 @@ fn show_and_contents() {
 }
 
 #[test]
+fn the_tables_of_a_database_are_read_without_restoring_it() {
+    let site = Site::plain();
+    backup(&site, "b", &[]);
+    assert_snapshot!(ok(&site, &["contents", "b", "database/default"]), @r#"
+    exit 0
+    out| d 0700           - [TIME] database/default/
+    out| - 0644    [SIZE] [TIME] database/default/db.sqlite3
+    out| t               10 rows                database/default/author
+    out| t              200 rows                database/default/book
+    out| t                1 rows                database/default/log
+    "#);
+    let rows = ok(&site, &["get", "b", "database/default/author"]).stdout;
+    let first: serde_json::Value =
+        serde_json::from_str(rows.lines().next().expect("there is a row")).expect("it is JSON");
+    assert_eq!(first, serde_json::json!({ "id": 1, "name": "first author 1" }));
+    assert_eq!(rows.lines().count(), 10);
+    let report = ok(&site, &["--format", "json", "contents", "b", "database/default"]).json();
+    assert_eq!(report["tables"], 3);
+    assert_snapshot!(run(&site, &["-q", "get", "b", "database/default/none"]), @r#"
+    exit 2
+    err| error: the backup holds no `database/default/none`
+    err| hint: `dalsegno contents` lists what it holds.
+    "#);
+    let file = site.path("authors.jsonl");
+    ok(&site, &["get", "b", "database/default/author", "-o", crate::text(&file)]);
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), rows);
+}
+
+#[test]
 fn contents_in_json() {
     let site = Site::plain();
     backup(&site, "b", &[]);

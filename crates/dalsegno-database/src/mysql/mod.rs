@@ -4,6 +4,8 @@
 //! Not here: archives, media, Django's models, where the settings of a connection come from.
 
 mod access;
+pub mod catalog;
+mod quote;
 mod switched;
 
 pub use access::Access;

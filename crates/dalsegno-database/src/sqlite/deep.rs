@@ -2,7 +2,6 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::check::structure;
@@ -10,25 +9,10 @@ use super::connection::{Source, quoted};
 use super::error::failed;
 use super::lenient::{self, StandIns};
 use super::tables::{self, Table, is_about_the_table, words};
-use crate::{DatabaseError, Result, TableHash, Violation, Watch};
+use crate::{DatabaseError, DeepReport, Result, TableHash, Violation, Watch};
 
 /// How many dangling rows a report names.
 const SAMPLE: usize = 20;
-
-/// Everything that can be said about a database file without the site.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeepReport {
-    /// Damage; empty if the file is sound.
-    pub problems: Vec<String>,
-    /// What could not be judged here, and why.
-    pub notes: Vec<String>,
-    /// Rows whose foreign key points nowhere; `None` if that could not be judged.
-    pub foreign_key_violations: Option<u64>,
-    /// The first of them.
-    pub violations: Vec<Violation>,
-    /// Every table.
-    pub tables: Vec<TableHash>,
-}
 
 /// Reads a private file whole: `integrity_check`, foreign keys, and a hash of every table's rows.
 pub fn deep_check(file: &Path, watch: &mut dyn Watch) -> Result<DeepReport> {

@@ -46,7 +46,7 @@ mod written;
 pub use capture::{FILE_NAME, Facts, capture, takes_private_copy};
 pub use connection::Source;
 pub use content::content_hash;
-pub use deep::{DeepReport, deep_check, table_hashes};
+pub use deep::{deep_check, table_hashes};
 pub use kept::discard;
 pub use location::Location;
 pub use migrations::applied_migrations;

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use dalsegno_database::sqlite::{self, Location, Staged, Switched, Target};
+use dalsegno_database::sqlite::{self, Location, Source, Staged, Switched, Target};
 use dalsegno_database::{
-    CaptureOptions, Captured, CheckOptions, FileSink, Quiet, Result, SwitchOptions,
+    CaptureOptions, Captured, CheckOptions, FileSink, Quiet, Result, SwitchOptions, TableCount,
 };
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
@@ -115,6 +115,28 @@ pub fn make(path: &Path, sql: &str) {
     let connection = Connection::open(path).unwrap();
     connection.execute_batch(sql).unwrap();
     connection.close().unwrap();
+}
+
+/// Rows of a table, as captured.
+pub fn rows(counts: &[TableCount], table: &str) -> Option<u64> {
+    counts.iter().find(|count| count.name == table).unwrap().rows
+}
+
+pub fn with_mode(mode: &str, sql: &str) -> String {
+    format!("PRAGMA journal_mode = {mode}; {sql}")
+}
+
+pub fn mode_of(path: &Path) -> String {
+    let connection = Connection::open(path).unwrap();
+    connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap()
+}
+
+pub fn hash(path: &Path) -> String {
+    sqlite::content_hash(Source::Private(path), &mut Quiet).unwrap()
+}
+
+pub fn live_hash(path: &Path) -> String {
+    sqlite::content_hash(Source::Live(path, WAIT), &mut Quiet).unwrap()
 }
 
 /// A table `big` of `rows` rows of about 1,000 bytes, and a table `note`.

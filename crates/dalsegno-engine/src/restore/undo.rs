@@ -264,7 +264,9 @@ pub(super) fn undo_steps(
     let id = record.id;
     for index in (0..record.databases.len()).rev() {
         let step = &mut record.databases[index];
-        let Some(switched) = step.switched.clone().filter(Switched::can_be_undone) else { continue };
+        let Some(switched) = step.switched.clone().filter(Switched::can_be_undone) else {
+            continue;
+        };
         let target = step.target(site, id)?;
         let back = match target.rollback(&switched, options, &mut RunWatch(run)) {
             // The kept copy goes last: a rollback that was killed after that is done.

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use dalsegno_archive::Archive;
-use dalsegno_database::{TableHash, sqlite};
+use dalsegno_database::{DeepReport, TableHash, sqlite, stored};
 use dalsegno_format::{Manifest, TableRows, tree};
 use dalsegno_store::{FolderOptions, LocalFolder, ObjectName, Staged, create_folders, sweep_of};
 
@@ -14,6 +14,7 @@ use crate::backup::RunWatch;
 use crate::look::copy;
 use crate::open::open;
 use crate::step::step;
+use crate::tables::Members;
 use crate::{EngineError, Run};
 
 /// What was found in each database, by alias.
@@ -27,7 +28,7 @@ pub struct DeepCheck {
 #[derive(Debug)]
 pub struct DatabaseCheck {
     /// The engine's report.
-    pub report: sqlite::DeepReport,
+    pub report: DeepReport,
     /// Tables whose rows are not those of the manifest.
     pub counts: Vec<String>,
 }
@@ -95,9 +96,14 @@ pub(super) fn check(
     let mut databases = BTreeMap::new();
     for (alias, described) in &manifest.completion.databases {
         run.progress.stage(&format!("checking the rows of database {alias}"), None);
-        let extracted = extract(&archive, alias, scratch, run)?;
-        let report = sqlite::deep_check(&extracted.path, &mut RunWatch(run))
-            .map_err(EngineError::database(alias))?;
+        let vendor = manifest.metadata.databases.get(alias).map_or("", |d| d.vendor.as_str());
+        let report = if vendor == "sqlite" {
+            let extracted = extract(&archive, alias, scratch, run)?;
+            sqlite::deep_check(&extracted.path, &mut RunWatch(run))
+        } else {
+            stored::check(vendor, &mut Members::of(&archive, alias), &mut RunWatch(run))
+        };
+        let report = report.map_err(EngineError::database(alias))?;
         let counts = wrong_counts(&described.tables, &report.tables);
         databases.insert(alias.clone(), DatabaseCheck { report, counts });
     }

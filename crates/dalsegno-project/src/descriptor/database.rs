@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::connection::Connection;
 use super::setting::DatabaseOptions;
 use crate::Secret;
 use crate::sqlite_location::SqliteLocation;
@@ -88,6 +89,9 @@ pub struct DatabaseDescriptor {
     /// `OPTIONS`.
     #[serde(default)]
     pub options: DatabaseOptions,
+    /// How its server is reached; `None` where there is none, or that cannot be told.
+    #[serde(default)]
+    pub connection: Option<Connection>,
     /// `TIME_ZONE` of the alias.
     #[serde(default)]
     pub time_zone: Option<String>,

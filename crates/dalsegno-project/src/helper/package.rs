@@ -14,6 +14,7 @@ macro_rules! modules {
 
 const MODULES: &[(&str, &str)] = modules![
     "__init__",
+    "connection",
     "conversation",
     "databases",
     "descriptor",
@@ -26,6 +27,9 @@ const MODULES: &[(&str, &str)] = modules![
     "marker",
     "migrations",
     "models",
+    "mysql",
+    "option_file",
+    "postgresql",
     "rows",
     "settings",
     "sqlite_names",

@@ -111,6 +111,12 @@ impl Site {
         fs::write(path, text).expect("a file of the site");
     }
 
+    pub(crate) fn append_settings(&self, text: &str) {
+        let path = self.folder.path().join("shopsite/settings.py");
+        let settings = fs::read_to_string(&path).expect("the site's settings");
+        fs::write(path, format!("{settings}\n{text}\n")).expect("a file of the site");
+    }
+
     pub(crate) fn manage(&self, arguments: &[&str]) {
         let output = Command::new(python())
             .args(["-B", "manage.py"])

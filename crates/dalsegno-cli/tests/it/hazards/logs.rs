@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use dalsegno_testkit::Site;
+
 use super::{
     Peer, assert_integrity, beside, everything, filled, instead, live, restored, site_of, size,
 };
@@ -109,16 +111,21 @@ fn a_restore_over_a_log_in_use_hides_no_table() {
     assert_integrity(&site);
 }
 
-#[test]
-fn a_hot_journal_is_played_back_before_anything_is_read() {
-    let site = site_of(&filled("old", 3000));
-    let before = everything(&live(&site));
-    let mut writer = Peer::new(&live(&site));
+/// A process dies half-way through a change of the table `old`.
+fn leave_hot_journal(site: &Site) {
+    let mut writer = Peer::new(&live(site));
     writer.run("PRAGMA cache_size = 5");
     writer.run("BEGIN IMMEDIATE");
     writer.run("UPDATE old SET word = 'half'");
     writer.kill();
-    assert!(size(&beside(&site, "-journal")) > 0, "there is no journal");
+    assert!(size(&beside(site, "-journal")) > 0, "there is no journal");
+}
+
+#[test]
+fn a_hot_journal_is_played_back_before_anything_is_read() {
+    let site = site_of(&filled("old", 3000));
+    let before = everything(&live(&site));
+    leave_hot_journal(&site);
     let torn = site.outside("torn");
     fs::copy(live(&site), &torn).expect("it can be copied");
     let half = site.ask(&torn, "SELECT count(*) FROM old NOT INDEXED WHERE word = 'half'");
@@ -138,12 +145,7 @@ fn a_restore_over_a_hot_journal_is_not_undone_by_it() {
     backup(&site, "b", &[]);
     instead(&site, &filled("old", 3000));
     let old = everything(&live(&site));
-    let mut writer = Peer::new(&live(&site));
-    writer.run("PRAGMA cache_size = 5");
-    writer.run("BEGIN IMMEDIATE");
-    writer.run("UPDATE old SET word = 'half'");
-    writer.kill();
-    assert!(size(&beside(&site, "-journal")) > 0, "there is no journal");
+    leave_hot_journal(&site);
     let id = crate::restore(&site, &["b", "--no-pre-backup"]);
     assert_eq!(everything(&live(&site)), before);
     assert!(!beside(&site, "-journal").exists());

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::Write;
 
 use super::FORMS;
-use super::forge::{Forge, Member, gzip};
+use super::cut::gzip;
+use super::forge::{Forge, Member};
 use super::header::{Header, extended, record};
 use super::trap::{EVIL, Trap};
 use crate::text;

@@ -156,7 +156,7 @@ fn what_comes_after_the_end() {
     for form in FORMS {
         let path = trap.write(&trap.good, "behind", form);
         let mut bytes = std::fs::read(&path).expect("it is there");
-        bytes.extend(super::forge::stored(form, &evil(&trap.good)));
+        bytes.extend(super::cut::stored(form, &evil(&trap.good)));
         std::fs::write(&path, &bytes).expect("it can be written");
         trap.refused(&format!("{form}, a member behind the trailer"), &path);
         trap.harmless_unverified(form, &path);

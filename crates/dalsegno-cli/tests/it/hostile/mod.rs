@@ -4,6 +4,7 @@
 #![allow(clippy::format_push_string, clippy::unnecessary_debug_formatting, reason = "brevity")]
 
 mod bombs;
+mod cut;
 mod databases;
 mod folders;
 mod forge;

@@ -1,0 +1,7 @@
+//! `restore`: the site is the backup's afterwards, or what it was.
+
+mod elsewhere;
+mod serving;
+mod trouble;
+mod unverified;
+mod whole;
