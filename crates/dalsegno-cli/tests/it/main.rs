@@ -32,6 +32,7 @@ mod rollback;
 mod scene;
 mod strategies;
 mod targets;
+mod through_django;
 mod verify;
 mod writers;
 
