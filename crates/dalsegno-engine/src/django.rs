@@ -43,9 +43,10 @@ impl Talk for DjangoTalk {
 }
 
 fn refusal(error: ProjectError) -> Refusal {
-    if error.kind() == ErrorKind::Cancelled {
-        Refusal::Cancelled
-    } else {
-        Refusal::Failed(error.into())
+    match error {
+        error if error.kind() == ErrorKind::Cancelled => Refusal::Cancelled,
+        // The words of the conversation are nobody's but ours.
+        ProjectError::VerbFailed { message, .. } => Refusal::Failed(message.into()),
+        error => Refusal::Failed(error.into()),
     }
 }

@@ -120,7 +120,7 @@ fn large_tables_are_cut_into_fixtures_and_large_rows_refused() {
         "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 50)
          INSERT INTO odds_place SELECT i, 'many' FROM n;
          INSERT INTO odds_odd (place_ptr_id, stamp, day, blob, key, always, hidden)
-         SELECT id, '2024-01-01', '2024-01-01', randomblob(700000), printf('%032d', id), '1', 1
+         SELECT id, '2024-01-01 00:00:00', '2024-01-01', randomblob(700000), printf('%032d', id), '1', 1
          FROM odds_place WHERE name = 'many';",
     );
     let before = rows(&site, "db.sqlite3");
