@@ -152,9 +152,9 @@ check_database() {
 to_psql() { psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 --dbname "$target" "$@"; }
 to_mysql() {
     if command -v mariadb >/dev/null 2>&1; then
-        mariadb --local-infile=1 --default-character-set=utf8mb4 "$@" "$target"
+        mariadb --local-infile=1 --comments --binary-mode --default-character-set=utf8mb4 "$@" "$target"
     else
-        mysql --local-infile=1 --default-character-set=utf8mb4 "$@" "$target"
+        mysql --local-infile=1 --comments --binary-mode --default-character-set=utf8mb4 "$@" "$target"
     fi
 }
 check_server() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Captured, Holder, Place, Result, Snapshot, TableCount, Watch, mysql, postgres, sqlite,
+    Captured, Holder, Place, Result, Snapshot, TableCount, Watch, fixtures, mysql, postgres, sqlite,
 };
 
 /// How to capture.
@@ -131,6 +131,8 @@ pub enum Switched {
     Postgresql(postgres::Switched),
     /// Of a `MySQL` or `MariaDB` database.
     Mysql(mysql::Switched),
+    /// Of a database that only Django can speak to.
+    Fixtures(fixtures::Switched),
 }
 
 /// What [`Target::recover`] found and did.
@@ -164,8 +166,8 @@ pub struct Leftover {
 
 /// A live database, there or not.
 pub trait Database: Debug + Send + Sync {
-    /// Django's word for the engine: `sqlite`, `postgresql`, `mysql`.
-    fn vendor(&self) -> &'static str;
+    /// Django's word for the engine: `sqlite`, `postgresql`, `mysql`, or any other.
+    fn vendor(&self) -> &str;
 
     /// Where it is. Two aliases of one database have one place.
     fn place(&self) -> Place;
@@ -300,6 +302,7 @@ impl Switched {
             Self::Sqlite(switched) => Place::File(switched.live.clone()),
             Self::Postgresql(switched) => switched.live.clone(),
             Self::Mysql(switched) => switched.live.clone(),
+            Self::Fixtures(switched) => switched.live.clone(),
         }
     }
 
@@ -309,6 +312,12 @@ impl Switched {
             Self::Sqlite(switched) => switched.kept.clone().map(Place::File),
             Self::Postgresql(switched) => switched.kept.clone(),
             Self::Mysql(switched) => switched.kept.clone(),
+            Self::Fixtures(_) => None,
         }
+    }
+
+    /// Whether a rollback can take it back: not where rows were replaced in place.
+    pub fn can_be_undone(&self) -> bool {
+        !matches!(self, Self::Fixtures(_))
     }
 }

@@ -186,6 +186,30 @@ pub enum DatabaseError {
         /// What it speaks of.
         place: Place,
     },
+    /// Django, or what runs it, failed at a database that only it can speak to.
+    #[error("cannot {action} `{place}` through Django")]
+    ThroughDjango {
+        /// What was attempted.
+        action: &'static str,
+        /// The database.
+        place: Place,
+        /// What was said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A table that no model of a database has.
+    #[error("`{place}` has no table `{table}`")]
+    NoSuchTable {
+        /// The database.
+        place: Place,
+        /// The table asked for.
+        table: String,
+    },
+    /// Rows that were replaced where they lie cannot be put back.
+    #[error("the rows of `{place}` were replaced in place, and no old copy of them was kept")]
+    NoOldCopy {
+        /// The live database.
+        place: Place,
+    },
     /// Something that may be the only copy of what was there is not removed in passing.
     #[error("`{place}` keeps data and is not removed")]
     KeepsData {
@@ -279,12 +303,14 @@ impl DatabaseError {
             Self::ChangedSince { .. }
             | Self::Moved { .. }
             | Self::Exists { .. }
+            | Self::NoOldCopy { .. }
             | Self::NotRestorable { .. }
             | Self::PlaceTaken { .. }
             | Self::Taken { .. } => ErrorKind::Refused,
             Self::BadName { .. }
             | Self::NoStoredTable { .. }
             | Self::UnknownTable { .. }
+            | Self::NoSuchTable { .. }
             | Self::NotExcludable { .. } => ErrorKind::Usage,
             Self::Damaged { .. }
             | Self::DamagedBackup { .. }
@@ -339,7 +365,9 @@ impl DatabaseError {
             Self::ChangedSince { .. } => {
                 "Use `--force` to roll back all the same; the present state is kept first."
             }
-            Self::KeptMissing { .. } => "Restore the backup made before that restore instead.",
+            Self::KeptMissing { .. } | Self::NoOldCopy { .. } => {
+                "Restore the backup made before that restore instead."
+            }
             Self::Taken { .. } => "Give it another name, or drop it first.",
             Self::Exists { .. } | Self::PlaceTaken { .. } => {
                 "Finish, roll back or discard the earlier restore first."

@@ -4,12 +4,14 @@
 //! [`Snapshot`] is one consistent view, which writes itself into a [`FileSink`] and leaves a
 //! [`Captured`] for the manifest. A [`Target`] is one restore into it: files go into a [`Staging`],
 //! which becomes a [`Staged`] copy to be checked and switched in; the [`Switched`] record takes the
-//! way back. Each engine is a module: [`sqlite`], [`postgres`], [`mysql`].
+//! way back. Each engine is a module: [`sqlite`], [`postgres`], [`mysql`], and [`fixtures`] for any
+//! other, through whoever speaks to Django.
 //!
-//! Nothing here knows a store, an archive, a command line or Django.
+//! Nothing here knows a store, an archive, a command line, or how Django is run.
 
 mod database;
 mod error;
+pub mod fixtures;
 mod holder;
 pub mod mysql;
 mod place;

@@ -14,7 +14,7 @@ use dalsegno_media::MediaError;
 use dalsegno_project::ProjectError;
 use dalsegno_store::StoreError;
 
-use self::words::{more, named, put_back};
+use self::words::{by_backup, more, named, put_back};
 
 /// Why a verb failed or refused.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +106,34 @@ pub enum EngineError {
         state: String,
         /// `rolled back` or `discarded`.
         verb: &'static str,
+    },
+    /// Rows were replaced where they lie: what there was is in a backup, if anywhere.
+    #[error(
+        "restore `{id}` replaced the rows of database `{alias}` in place: it cannot be rolled back{}",
+        by_backup(pre_backup.as_deref())
+    )]
+    NoRollback {
+        /// Id of the restore.
+        id: String,
+        /// Alias of the database.
+        alias: String,
+        /// The backup made before.
+        pre_backup: Option<PathBuf>,
+    },
+    /// The switch failed after rows had been replaced where they lie; the rest was put back.
+    #[error(
+        "the restore failed while switching ({first}); the rows of the backup are in {} all the same, \
+         everything else has its old data",
+        restored.join(", ")
+    )]
+    SwitchedInPart {
+        /// The failure.
+        #[source]
+        first: Box<EngineError>,
+        /// Aliases of the databases that stay restored.
+        restored: Vec<String>,
+        /// The backup made before.
+        pre_backup: Option<PathBuf>,
     },
     /// The site asks for something this version cannot do.
     #[error("`{setting}` is on, and this version cannot {what}")]

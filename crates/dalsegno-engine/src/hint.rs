@@ -21,6 +21,14 @@ impl EngineError {
                 None => "Restore without it: `--no-pre-backup`.".to_owned(),
             }),
             Self::SwitchUndone(e) => e.hint(),
+            Self::NoRollback { pre_backup, .. } | Self::SwitchedInPart { pre_backup, .. } => {
+                Some(match pre_backup {
+                    Some(path) => {
+                        format!("`dalsegno restore '{}'` brings the old rows back.", path.display())
+                    }
+                    None => "Restore a backup that was made before it.".to_owned(),
+                })
+            }
             Self::Unended { id, source, .. } => Some(then(
                 source,
                 &format!("Once that is put right, `dalsegno rollback {id}` ends it."),

@@ -12,6 +12,7 @@ mod captured;
 mod compatibility;
 mod delete;
 mod diff;
+mod django;
 mod doctor;
 mod error;
 mod find;

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dalsegno_database::{Database, Place, sqlite};
+use dalsegno_database::{Database, Place, fixtures, sqlite};
 use dalsegno_format::{Host, ProjectIdentity};
 use dalsegno_media::{MediaError, Selection};
 use dalsegno_project::descriptor::{DatabaseDescriptor, Vendor};
 use dalsegno_project::{BackupSettings, Descriptor, Project};
 
 use crate::EngineError;
+use crate::django::DjangoPeer;
 use crate::server::Access;
 
 /// A project and where its things lie.
@@ -107,6 +108,13 @@ impl Site {
         if let Some(path) = place.file() {
             return Ok(Arc::new(sqlite::Location::new(path)));
         }
+        let own = self.aliases().into_iter().filter_map(|a| self.database(&a, "restore").ok());
+        let mut there: Vec<LiveDatabase> = own.filter(|own| own.place() == *place).collect();
+        if !there.is_empty() {
+            // Two aliases may be one database; what was done through one goes on through it.
+            let same = there.iter().position(|own| own.alias == alias).unwrap_or(0);
+            return Ok(there.swap_remove(same).database);
+        }
         let found = self.servers().into_iter().find_map(|access| match (access.place(), place) {
             (Place::Server { server, .. }, Place::Server { server: theirs, database })
                 if server == *theirs =>
@@ -199,6 +207,9 @@ impl Site {
                 return Err(EngineError::BrokenAlias { alias, reason });
             }
             Some(Vendor::Sqlite) => {}
+            Some(Vendor::Other(vendor)) if self.project.helper().is_some() => {
+                return Ok(self.through_django(alias, vendor, described));
+            }
             Some(other) => {
                 let Some(access) = Access::of(&alias, described)? else {
                     return Err(EngineError::Vendor { alias, vendor: other.to_string(), verb });
@@ -220,6 +231,34 @@ impl Site {
 
     fn engine_of(&self, described: &DatabaseDescriptor) -> Option<String> {
         self.descriptor().django.is_some().then(|| described.engine.clone())
+    }
+
+    /// A database of an engine that only Django knows.
+    fn through_django(
+        &self,
+        alias: String,
+        vendor: &str,
+        described: &DatabaseDescriptor,
+    ) -> LiveDatabase {
+        let options = self.project.helper().expect("the caller looked");
+        let server = match (&described.host, &described.port) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (Some(host), None) => host.clone(),
+            (None, _) => vendor.to_owned(),
+        };
+        let database = described.name.clone().unwrap_or_else(|| alias.clone());
+        LiveDatabase {
+            engine: Some(described.engine.clone()),
+            database: Arc::new(fixtures::Live {
+                alias: alias.clone(),
+                vendor: vendor.to_owned(),
+                server_version: described.server_version.clone().unwrap_or_default(),
+                place: Place::Server { server, database },
+                spool: self.settings().temp.clone(),
+                peer: Arc::new(DjangoPeer::new(options)),
+            }),
+            alias,
+        }
     }
 
     /// The folders of media to capture: each local storage that is not for static files, and the
@@ -371,6 +410,11 @@ impl Site {
     pub fn is_site_itself(&self, folder: &Path) -> bool {
         real(self.base_dir()).starts_with(real(folder))
     }
+}
+
+/// Whether the engine speaks to databases of this kind itself, and not through Django.
+pub(crate) fn is_native(vendor: &str) -> bool {
+    !matches!(Vendor::from(vendor.to_owned()), Vendor::Other(_))
 }
 
 /// A path with links resolved, as far as it exists.

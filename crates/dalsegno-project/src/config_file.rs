@@ -119,7 +119,12 @@ fn understand(text: &str, path: &Path, folder: &Path) -> Result<Descriptor, Proj
 pub(crate) fn without_django(name: String, folder: &Path) -> Descriptor {
     Descriptor {
         descriptor_version: DESCRIPTOR_VERSION,
-        project: ProjectIdentity { name, base_dir: folder.to_owned(), settings_module: None },
+        project: ProjectIdentity {
+            name,
+            base_dir: folder.to_owned(),
+            settings_module: None,
+            executable: None,
+        },
         python: None,
         django: None,
         time_zone: None,

@@ -97,6 +97,9 @@ pub struct ProjectIdentity {
     /// `DJANGO_SETTINGS_MODULE` as it was in the end.
     #[serde(default)]
     pub settings_module: Option<String>,
+    /// The interpreter that described it; `None` where there is none, or it does not know itself.
+    #[serde(default)]
+    pub executable: Option<PathBuf>,
 }
 
 /// A folder of fixtures.

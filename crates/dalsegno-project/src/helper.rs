@@ -32,6 +32,16 @@ pub const PROTOCOL: u64 = 1;
 
 const OLDEST_DJANGO: u32 = 4;
 
+/// How long a wait for an answer goes on before somebody looks whether it was cancelled.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Whether an answer is waited for any longer.
+enum Patience {
+    For(Duration),
+    Over,
+    Cancelled,
+}
+
 /// How to start a helper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HelperOptions {
@@ -159,6 +169,32 @@ impl Helper {
         verb: &str,
         parameters: Map<String, Value>,
     ) -> Result<Value, ProjectError> {
+        let deadline = Instant::now() + self.options.timeout;
+        self.exchange(verb, parameters, &|| match deadline.checked_duration_since(Instant::now()) {
+            Some(left) => Patience::For(left),
+            None => Patience::Over,
+        })
+    }
+
+    /// Asks as [`Helper::request`] does, and waits without limit: a database may take its time.
+    /// As soon as `cancelled` says so the process is killed, and with it ends whatever it had begun;
+    /// the error is [`ProjectError::Interrupted`].
+    pub fn ask(
+        &mut self,
+        verb: &str,
+        parameters: Map<String, Value>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Value, ProjectError> {
+        let wait = || if cancelled() { Patience::Cancelled } else { Patience::For(GLANCE) };
+        self.exchange(verb, parameters, &wait)
+    }
+
+    fn exchange(
+        &mut self,
+        verb: &str,
+        parameters: Map<String, Value>,
+        patience: &dyn Fn() -> Patience,
+    ) -> Result<Value, ProjectError> {
         self.asked += 1;
         let id = self.asked;
         let mut request = parameters;
@@ -166,23 +202,35 @@ impl Helper {
         request.insert("verb".to_owned(), Value::from(verb));
         let frame = frame::encoded(&Value::Object(request))
             .map_err(|error| self.broken(format!("cannot be asked `{verb}`: {error}")))?;
-        let deadline = Instant::now() + self.options.timeout;
         if !self.process.send(frame) {
             return Err(self.ended(verb));
         }
-        let wait = deadline.saturating_duration_since(Instant::now());
-        let answer = match self.process.answers().recv_timeout(wait) {
-            Ok(Ok(answer)) => answer,
-            Err(RecvTimeoutError::Timeout) => {
-                self.process.kill();
-                return Err(ProjectError::TimedOut {
-                    manage_py: self.options.manage_py.clone(),
-                    verb: verb.into(),
-                    limit: self.options.timeout,
-                    details: self.printed(None).into(),
-                });
+        let answered = loop {
+            let wait = match patience() {
+                Patience::For(wait) => wait,
+                Patience::Over => {
+                    self.process.kill();
+                    return Err(ProjectError::TimedOut {
+                        manage_py: self.options.manage_py.clone(),
+                        verb: verb.into(),
+                        limit: self.options.timeout,
+                        details: self.printed(None).into(),
+                    });
+                }
+                Patience::Cancelled => {
+                    self.process.kill();
+                    let manage_py = self.options.manage_py.clone();
+                    return Err(ProjectError::Interrupted { manage_py });
+                }
+            };
+            match self.process.answers().recv_timeout(wait) {
+                Err(RecvTimeoutError::Timeout) => {}
+                answered => break answered,
             }
-            Err(RecvTimeoutError::Disconnected) | Ok(Err(FrameError::Ended)) => {
+        };
+        let answer = match answered {
+            Ok(Ok(answer)) => answer,
+            Err(_) | Ok(Err(FrameError::Ended)) => {
                 return Err(self.ended(verb));
             }
             Ok(Err(error)) => {

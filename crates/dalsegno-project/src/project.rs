@@ -134,6 +134,26 @@ impl Project {
         Self::understood(descriptor, Origin::Caller, begun)
     }
 
+    /// How to start a helper of this project, with the interpreter and the settings that described
+    /// it; `None` where no Django did, or none that can be started again: without a `manage.py`.
+    pub fn helper(&self) -> Option<HelperOptions> {
+        match &self.origin {
+            Origin::Django { helper, .. } => Some(helper.clone()),
+            Origin::Caller => {
+                let identity = &self.descriptor.project;
+                let manage_py = identity.base_dir.join("manage.py");
+                manage_py.to_str()?;
+                Some(HelperOptions {
+                    interpreter: identity.executable.clone()?,
+                    settings_module: identity.settings_module.clone(),
+                    timeout: ProjectOptions::TIMEOUT,
+                    manage_py: Some(manage_py).filter(|script| script.is_file())?,
+                })
+            }
+            _ => None,
+        }
+    }
+
     fn understood(
         mut descriptor: Descriptor,
         origin: Origin,

@@ -15,6 +15,9 @@ A frame, in both directions, is four bytes of length (big-endian) and one JSON o
   ``{"id": 1, "error": {"kind", "message", "exception", "traceback", "file", "line"}}``.
 * End of requests ends the process, whatever threads the site has started.
 
+``describe`` answers at once. Rows of a database that the engine cannot speak to itself are asked
+for, and handed over, some at a time: ``dump``, ``load`` and their steps (``rows``).
+
 The Django app ``backups`` imports this package instead and asks ``descriptor`` in the site's own
 process; then there is no conversation, and nothing of the site is touched.
 

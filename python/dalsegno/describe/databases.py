@@ -9,6 +9,7 @@ from typing import Any
 
 from .connection import configured, not_applied, read_back, without_database
 from .errors import sentence
+from .marker import APP as MARKER_APP
 from .sqlite_names import sqlite_file, sqlite_uri, uri_parameters
 from .values import Json, plain, text
 
@@ -133,7 +134,8 @@ class Probe:
                     cursor.execute("PRAGMA query_only = 1")
             recorder = MigrationRecorder(connection)
             table = bool(recorder.has_table())
-            rows = recorder.migration_qs.order_by("id").values_list("app", "name") if table else []
+            own = recorder.migration_qs.exclude(app=MARKER_APP).order_by("id")
+            rows = own.values_list("app", "name") if table else []
             return {
                 **self._read_back(connection),
                 "server_version": _server_version(connection),

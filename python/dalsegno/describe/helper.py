@@ -9,6 +9,7 @@ from .conversation import Conversation
 from .descriptor import describe
 from .ending import flush, to_the_end
 from .errors import HelperError, described_error
+from .rows import VERBS as ROW_VERBS
 from .start import enter_project, put_project_on_path
 from .values import Json
 
@@ -67,4 +68,4 @@ def _answer_requests(conversation: Conversation, failure: HelperError | None) ->
         conversation.send(answer)
 
 
-VERBS: dict[str, Callable[[Json], Json]] = {"describe": describe}
+VERBS: dict[str, Callable[[Json], Json]] = {"describe": describe, **ROW_VERBS}

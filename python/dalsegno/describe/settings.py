@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from .values import Json, absolute_path, plain
@@ -18,6 +19,7 @@ def settings_descriptor(base_dir: str) -> Json:
             "name": _project_name(settings.SETTINGS_MODULE, base_dir),
             "base_dir": base_dir,
             "settings_module": settings.SETTINGS_MODULE,
+            "executable": sys.executable or None,
         },
         "settings": _backup_settings(settings),
     }

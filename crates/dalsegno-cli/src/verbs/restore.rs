@@ -293,7 +293,19 @@ fn report_text(plan: &RestorePlan, report: &RestoreReport) -> String {
         let _ = writeln!(out, "  backup of what was there before: {}", pre_backup.display());
     }
     let id = report.id;
-    let _ = if report.record.keeps().is_empty() {
+    let in_place = report.record.in_place();
+    let _ = if !in_place.is_empty() {
+        let kept = if report.record.keeps().is_empty() {
+            String::new()
+        } else {
+            format!(" `dalsegno discard {id}` drops the other old data, which are kept.")
+        };
+        writeln!(
+            out,
+            "  There is no rollback: the rows of {} were replaced in place.{kept}",
+            in_place.join(", ")
+        )
+    } else if report.record.keeps().is_empty() {
         writeln!(
             out,
             "  Nothing was replaced; `dalsegno rollback {id}` takes out what was restored."

@@ -33,6 +33,7 @@ mod scene;
 mod servers;
 mod strategies;
 mod targets;
+mod through_django;
 mod verify;
 mod writers;
 

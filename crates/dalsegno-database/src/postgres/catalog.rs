@@ -50,7 +50,8 @@ pub struct Catalog {
     /// Roles that are owners, have rights or are named by policies, sorted; without `public` and
     /// the roles that every server has.
     pub roles: Vec<String>,
-    /// Everything that has rows or could have, ordered by schema and name; ids count from 1.
+    /// Everything that has rows or could have, ordered by schema and name; ids count from 1,
+    /// the largest first.
     pub tables: Vec<Table>,
     /// How many objects of a kind there are, in `pg_dump`'s words: `("TABLE", 12)`, sorted.
     pub objects: Vec<(String, u64)>,

@@ -1,5 +1,6 @@
 //! What there is to capture, read from the catalogs.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use postgres::Row;
@@ -67,7 +68,10 @@ pub(super) fn tables(session: &mut Session) -> Result<Vec<Found>> {
          ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\""
     );
     let rows = session.rows("list the tables", &sql, &[])?;
-    let ids: HashMap<u32, u32> = rows.iter().map(|row| row.get(0)).zip(1..).collect();
+    // The largest are read first, and files are written in the order of their names.
+    let mut by_size: Vec<&Row> = rows.iter().collect();
+    by_size.sort_by_key(|row| Reverse(size(row, 5)));
+    let ids: HashMap<u32, u32> = by_size.iter().map(|row| row.get(0)).zip(1..).collect();
     let mut columns = columns(session)?;
     let found = rows.iter().map(|row| {
         let oid: u32 = row.get(0);

@@ -2,9 +2,9 @@
 
 use std::io::Read;
 
-use super::{StoredFiles, StoredTable, tables};
+use super::{StoredFiles, StoredTable, tables, through_django};
 use crate::row_sum::LineSum;
-use crate::{DatabaseError, DeepReport, Result, RowSum, TableHash, Watch};
+use crate::{DatabaseError, DeepReport, Result, RowSum, TableHash, Watch, fixtures};
 
 const CHUNK: usize = 256 * 1024;
 
@@ -15,6 +15,9 @@ pub fn check(
     files: &mut dyn StoredFiles,
     watch: &mut dyn Watch,
 ) -> Result<DeepReport> {
+    if through_django(vendor) {
+        return fixtures::check(files, watch);
+    }
     let mut report = DeepReport {
         problems: Vec::new(),
         notes: vec!["structure and foreign keys are judged by the server that loads it".to_owned()],

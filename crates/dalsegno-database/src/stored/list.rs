@@ -2,8 +2,8 @@
 
 use serde::de::DeserializeOwned;
 
-use super::StoredFiles;
-use crate::{CATALOG_FILE, DatabaseError, Result, TableHash, mysql, postgres};
+use super::{StoredFiles, through_django};
+use crate::{CATALOG_FILE, DatabaseError, Result, TableHash, fixtures, mysql, postgres};
 
 /// A table of a captured database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub fn tables(vendor: &str, files: &mut dyn StoredFiles) -> Result<Vec<StoredTab
     match vendor {
         "postgresql" => of_postgres(files),
         "mysql" => of_mysql(files),
+        other if through_django(other) => fixtures::tables(files),
         other => Err(DatabaseError::NoStoredRows { vendor: other.to_owned() }),
     }
 }

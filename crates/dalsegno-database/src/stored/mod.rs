@@ -13,6 +13,12 @@ pub use check::check;
 pub use list::{StoredTable, tables};
 pub use rows::rows;
 
+/// Whether databases of this engine are captured as fixtures: every one that has no module of its
+/// own.
+fn through_django(vendor: &str) -> bool {
+    !matches!(vendor, "sqlite" | "postgresql" | "mysql")
+}
+
 /// What a file of a backup could not be read for.
 pub type ReadError = Box<dyn Error + Send + Sync>;
 

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 
 use serde_json::{Map, Value, json};
 
-use super::{StoredFiles, tables};
-use crate::{DatabaseError, Result, Watch};
+use super::{StoredFiles, tables, through_django};
+use crate::{DatabaseError, Result, Watch, fixtures};
 
 /// Writes the rows of a captured table as JSON lines, one object each, columns in their order.
 ///
@@ -18,6 +18,9 @@ pub fn rows(
     out: &mut dyn Write,
     watch: &mut dyn Watch,
 ) -> Result<u64> {
+    if through_django(vendor) {
+        return fixtures::rows(files, table, out, watch);
+    }
     let found = tables(vendor, files)?.into_iter().find(|stored| stored.promised.name == table);
     let stored = found.ok_or_else(|| DatabaseError::NoStoredTable { table: table.to_owned() })?;
     let mut written = 0;

@@ -19,6 +19,7 @@ use super::capture::{Capturing, begun, own_entry};
 use super::private_copy;
 use super::references::ReferenceCheck;
 use super::request::ScopedDatabase;
+use crate::site::is_native;
 use crate::{EngineError, Run};
 
 /// How long work waits for locks that the site holds.
@@ -82,9 +83,15 @@ fn capture_one(
         }
         captured => captured.map_err(failed())?,
     };
-    for table in captured.tables.iter().filter(|table| table.damaged) {
+    let through_django = !is_native(&captured.vendor);
+    for table in &captured.tables {
         let reason = table.note.clone().unwrap_or_default();
-        work.problem(format!("database {alias}, table `{}`", table.name), reason);
+        let subject = format!("database {alias}, table `{}`", table.name);
+        if table.damaged {
+            work.problem(subject, reason);
+        } else if through_django && table.note.is_some() {
+            work.warning(format!("{subject}: {reason}"));
+        }
     }
     if let Some(references) = references {
         for unreadable in references.read(alias, snapshot.as_mut()).map_err(failed())? {

@@ -119,6 +119,13 @@ fn decided(record: &RestoreRecord, running: bool, findings: &mut Findings) {
             format!("restore {id} was rolled back; what was written after it is kept"),
             format!("`dalsegno discard {id}` drops it."),
         ),
+        State::Switched if !record.in_place().is_empty() => findings.warning(
+            format!("restore {id} of {} keeps old data", record.backup_name),
+            format!(
+                "`dalsegno discard {id}` drops them; it cannot be rolled back, since it replaced rows in \
+                 place."
+            ),
+        ),
         State::Switched => findings.warning(
             format!("restore {id} of {} keeps the old data", record.backup_name),
             format!("`dalsegno discard {id}` drops them, `dalsegno rollback {id}` puts them back."),

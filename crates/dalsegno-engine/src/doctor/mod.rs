@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use dalsegno_database::Quiet;
+use dalsegno_database::{Quiet, TableCount};
 use dalsegno_format::ByteSize;
 use dalsegno_project::Origin;
 
-use crate::site::LiveDatabase;
+use crate::site::{LiveDatabase, is_native};
 use crate::{Site, free_space};
 
 /// How long the doctor waits for a database that others hold.
@@ -152,17 +152,39 @@ fn database(live: &LiveDatabase, findings: &mut Findings) {
         );
     }
     match live.database.table_counts(PATIENCE, &mut Quiet) {
-        Ok(tables) => findings.good(format!(
-            "database {alias}: {}, {}{} {}, `{place}`",
-            engine_name(live.database.vendor()),
-            live.database.size().map(|size| format!("{}, ", ByteSize(size))).unwrap_or_default(),
-            tables.len(),
-            if tables.len() == 1 { "table" } else { "tables" }
-        )),
+        Ok(tables) => {
+            findings.good(format!(
+                "database {alias}: {}, {}{} {}, `{place}`",
+                engine_name(live.database.vendor()),
+                live.database
+                    .size()
+                    .map(|size| format!("{}, ", ByteSize(size)))
+                    .unwrap_or_default(),
+                tables.len(),
+                if tables.len() == 1 { "table" } else { "tables" }
+            ));
+            if !is_native(live.database.vendor()) {
+                through_django(alias, &tables, findings);
+            }
+        }
         Err(error) => findings.bad(format!("database {alias}: {error}"), error.hint()),
     }
     if let Some(file) = live.file() {
         writable(file.parent(), &format!("the folder of database {alias}"), findings);
+    }
+}
+
+/// A database that only Django speaks to: no rollback, and nothing but the rows of models.
+fn through_django(alias: &str, tables: &[TableCount], findings: &mut Findings) {
+    findings.warning(
+        format!(
+            "database {alias} is backed up and restored through Django: rows of models only, no rollback"
+        ),
+        "Keep the backups that are made before restores, and the site's migrations.".to_owned(),
+    );
+    for table in tables.iter().filter(|table| table.rows.is_none()) {
+        let reason = table.note.as_deref().unwrap_or("it cannot be read");
+        findings.warning(format!("database {alias}, table `{}`: {reason}", table.name), None);
     }
 }
 

@@ -25,12 +25,15 @@ impl EngineError {
             | Self::NotInBackup { .. } => ErrorKind::Usage,
             Self::Busy { .. } => ErrorKind::Locked,
             Self::Damaged { .. } | Self::Unsound { .. } => ErrorKind::Damaged,
-            Self::PreBackup(e) | Self::SwitchUndone(e) => e.kind(),
+            Self::PreBackup(e) | Self::SwitchUndone(e) | Self::SwitchedInPart { first: e, .. } => {
+                e.kind()
+            }
             Self::Unended { source, .. }
             | Self::RollbackStuck { source, .. }
             | Self::DiscardStuck { source, .. } => source.kind(),
             Self::Cancelled => ErrorKind::Cancelled,
             Self::RestoreState { .. }
+            | Self::NoRollback { .. }
             | Self::NotABackup { .. }
             | Self::RecordPlaces { .. }
             | Self::ElsewhereNow { .. }

@@ -1,11 +1,19 @@
 //! Lists and counts as the texts of errors have them.
 
+use std::path::Path;
+
 pub(super) fn named(steps: &[String]) -> String {
     match steps {
         [] => "nothing is".to_owned(),
         [one] => format!("{one} is"),
         all => format!("{} are", all.join(", ")),
     }
+}
+
+pub(super) fn by_backup(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| {
+        format!("; what was there before is in `{}`", path.display())
+    })
 }
 
 pub(super) fn put_back(steps: &[String]) -> String {

@@ -304,6 +304,13 @@ impl RestoreRecord {
         databases.chain(self.storages.iter().map(|s| Place::File(s.live.clone()))).collect()
     }
 
+    /// Databases whose rows were replaced where they lie, so that no rollback brings the old ones
+    /// back.
+    pub fn in_place(&self) -> Vec<&str> {
+        let stays = |d: &&DatabaseStep| d.switched.as_ref().is_some_and(|s| !s.can_be_undone());
+        self.databases.iter().filter(stays).map(|d| d.alias.as_str()).collect()
+    }
+
     /// The old data that lie beside the live: what a discard would drop.
     pub fn keeps(&self) -> Vec<Place> {
         let databases = self.databases.iter().flat_map(|d| {

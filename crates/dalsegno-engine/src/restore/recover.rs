@@ -120,7 +120,7 @@ fn unended(record: &RestoreRecord, error: EngineError) -> EngineError {
     }
 }
 
-type Ended = (&'static str, Vec<Place>);
+type Ended = (String, Vec<Place>);
 
 /// What was done, and what was live until then and is kept; `None` for a restore that is over.
 fn bring_to_end(
@@ -137,12 +137,18 @@ fn bring_to_end(
             let undone = undo_steps(site, record, Present::Keep, run);
             let present = undone.map_err(|error| stuck(record, &before, error))?;
             record.finish(State::RolledBack, run)?;
-            ("was interrupted while it was rolled back; the rollback is finished", present)
+            (
+                "was interrupted while it was rolled back; the rollback is finished".to_owned(),
+                present,
+            )
         }
         State::Discarding => {
             discard_steps(site, record, run)?;
             record.finish(State::Discarded, run)?;
-            ("was interrupted while its old data were dropped; they are gone now", Vec::new())
+            (
+                "was interrupted while its old data were dropped; they are gone now".to_owned(),
+                Vec::new(),
+            )
         }
         State::Switched | State::Failed | State::RolledBack | State::Discarded => return Ok(None),
     }))
@@ -157,7 +163,8 @@ fn interrupted(
     find_steps(site, record, Resolution::Undo)?;
     if record.is_all_switched() {
         record.finish(State::Switched, run)?;
-        return Ok(("was interrupted after its last step; it is complete", Vec::new()));
+        let done = "was interrupted after its last step; it is complete".to_owned();
+        return Ok((done, Vec::new()));
     }
     if forced != Some(record.id)
         && let Err(changed) = refuse_changed(site, record, run)
@@ -168,7 +175,15 @@ fn interrupted(
     let present = undo_steps(site, record, Present::Keep, run)?;
     record.error.get_or_insert_with(|| "it was killed".to_owned());
     record.finish(State::Failed, run)?;
-    Ok(("was interrupted; the site has its old data", present))
+    let done = match &record.in_place()[..] {
+        [] => "was interrupted; the site has its old data".to_owned(),
+        stay => format!(
+            "was interrupted; the rows of the backup are in {} all the same, everything else has its \
+             old data",
+            stay.join(", ")
+        ),
+    };
+    Ok((done, present))
 }
 
 /// Removes what a restore staged and did not switch in.

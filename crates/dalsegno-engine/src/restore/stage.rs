@@ -37,6 +37,9 @@ pub(super) fn stage(
             hint: Some("Run the restore again to see what it would do.".to_owned()),
         });
     }
+    if plan.databases.iter().any(|database| !database.way.keeps) {
+        site.scratch()?;
+    }
     let mut staging = Staging::begin(site, plan, run)?;
     read(&archive, plan, &mut staging, run)?;
     let (staged, mut failures) = staging.finish()?;

@@ -1,4 +1,5 @@
-//! The switch: databases, then storages, then fixtures, each under the record.
+//! The switch: databases, then storages, then fixtures, each under the record. What cannot be taken
+//! back comes last: databases whose rows are replaced where they lie.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -71,6 +72,11 @@ fn back(site: &Site, first: EngineError, record: &mut RestoreRecord, run: Run<'_
     record.error = Some(first.to_string());
     let closed = undone.and_then(|_| record.finish(State::Failed, run));
     match closed {
+        Ok(()) if !record.in_place().is_empty() => EngineError::SwitchedInPart {
+            first: Box::new(first),
+            restored: record.in_place().into_iter().map(str::to_owned).collect(),
+            pre_backup: record.pre_backup.clone(),
+        },
         Ok(()) if nothing => first,
         Ok(()) => EngineError::SwitchUndone(Box::new(first)),
         Err(second) => EngineError::SwitchStuck {
@@ -89,25 +95,13 @@ fn switch_all(
     run: Run<'_>,
 ) -> Result<(), EngineError> {
     let mut failures = Vec::new();
-    let options = SwitchOptions { lock_timeout: BUSY_TIMEOUT };
-    for (index, database) in staged.databases.into_iter().enumerate() {
-        let Some(database) = database else { continue };
-        let alias = record.databases[index].alias.clone();
-        record.databases[index].begun = Some(database.content().to_owned());
-        record.write()?;
-        match database.switch(options, &mut RunWatch(run)).map_err(EngineError::database(&alias)) {
-            Ok(switched) => {
-                record.databases[index].switched = Some(switched);
-                record.write()?;
-            }
-            Err(EngineError::Cancelled) => return Err(EngineError::Cancelled),
-            Err(error) if plan.request.keep_going => {
-                let id = record.id;
-                settle_database(site, &mut record.databases[index], id)?;
-                failures.push(error.to_string());
-            }
-            Err(error) => return Err(error),
-        }
+    let databases = staged.databases.into_iter().enumerate();
+    let databases = databases.filter_map(|(index, database)| Some((index, database?)));
+    let (beside, in_place): (Vec<_>, Vec<_>) =
+        databases.partition(|(index, _)| plan.databases[*index].way.keeps);
+    for (index, database) in beside {
+        let failed = switch_database(site, plan, (index, database), record, run)?;
+        failures.extend(failed);
     }
     for (index, tree) in staged.storages.into_iter().enumerate() {
         let Some(tree) = tree else { continue };
@@ -133,6 +127,14 @@ fn switch_all(
         record.write()?;
         fixture.switch()?;
     }
+    if !in_place.is_empty() && !record.fixtures_done {
+        record.fixtures_done = true;
+        record.write()?;
+    }
+    for (index, database) in in_place {
+        let failed = switch_database(site, plan, (index, database), record, run)?;
+        failures.extend(failed);
+    }
     record.failures.extend(failures);
     if !record.fixtures_done || !record.failures.is_empty() {
         record.fixtures_done = true;
@@ -140,6 +142,34 @@ fn switch_all(
         record.write()?;
     }
     Ok(())
+}
+
+/// Returns what failed and was left as it was, which only `keep_going` tolerates.
+fn switch_database(
+    site: &Site,
+    plan: &RestorePlan,
+    (index, database): (usize, Box<dyn dalsegno_database::Staged>),
+    record: &mut RestoreRecord,
+    run: Run<'_>,
+) -> Result<Option<String>, EngineError> {
+    let options = SwitchOptions { lock_timeout: BUSY_TIMEOUT };
+    let alias = record.databases[index].alias.clone();
+    record.databases[index].begun = Some(database.content().to_owned());
+    record.write()?;
+    match database.switch(options, &mut RunWatch(run)).map_err(EngineError::database(&alias)) {
+        Ok(switched) => {
+            record.databases[index].switched = Some(switched);
+            record.write()?;
+            Ok(None)
+        }
+        Err(EngineError::Cancelled) => Err(EngineError::Cancelled),
+        Err(error) if plan.request.keep_going => {
+            let id = record.id;
+            settle_database(site, &mut record.databases[index], id)?;
+            Ok(Some(error.to_string()))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads the live tables once more; the site may have written since the switch, so a difference is

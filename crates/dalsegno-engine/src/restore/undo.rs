@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use dalsegno_database::{DatabaseError, Place, RollbackOptions};
+use dalsegno_database::{DatabaseError, Place, RollbackOptions, Switched};
 use dalsegno_media::MediaError;
 use dalsegno_store::sync_folder;
 
@@ -52,6 +52,10 @@ pub fn rollback(
             return Ok(RollbackReport { record, present });
         }
         (_, state) => return Err(wrong_state(&record, state, "rolled back")),
+    }
+    if let Some(alias) = record.in_place().first() {
+        let (id, alias) = (record.id.to_string(), (*alias).to_owned());
+        return Err(EngineError::NoRollback { id, alias, pre_backup: record.pre_backup.clone() });
     }
     record.check_places(site)?;
     if !force {
@@ -173,7 +177,7 @@ pub(super) fn refuse_changed(
     run: Run<'_>,
 ) -> Result<(), EngineError> {
     for step in &record.databases {
-        let Some(switched) = &step.switched else { continue };
+        let Some(switched) = step.switched.as_ref().filter(|s| s.can_be_undone()) else { continue };
         let failed = || EngineError::database(&step.alias);
         let target = step.target(site, record.id)?;
         if target.written_since(switched, BUSY_TIMEOUT).map_err(failed())? {
@@ -200,7 +204,8 @@ pub(super) fn refuse_changed(
 }
 
 /// Puts back every step that was switched, the last first; each is struck from the record when it
-/// is done, so that a rollback that was killed can be run again.
+/// is done, so that a rollback that was killed can be run again. Databases whose rows were replaced
+/// where they lie stay as they are, and in the record.
 pub(super) fn undo_steps(
     site: &Site,
     record: &mut RestoreRecord,
@@ -259,7 +264,9 @@ pub(super) fn undo_steps(
     let id = record.id;
     for index in (0..record.databases.len()).rev() {
         let step = &mut record.databases[index];
-        let Some(switched) = step.switched.clone() else { continue };
+        let Some(switched) = step.switched.clone().filter(Switched::can_be_undone) else {
+            continue;
+        };
         let target = step.target(site, id)?;
         let back = match target.rollback(&switched, options, &mut RunWatch(run)) {
             // The kept copy goes last: a rollback that was killed after that is done.

@@ -8,9 +8,9 @@ use crate::{backup, ok, report, restore, run};
 /// What somebody might do to a shop by mistake.
 fn damage(site: &Site, server: &Server) {
     let change = match server {
-        Server::Postgresql(_) => "DROP TABLE books_review CASCADE",
+        Server::Postgresql(_) => "DROP TABLE books_changelog CASCADE",
         Server::Mariadb(_) => {
-            "SET foreign_key_checks = 0; DROP TABLE books_review; SET foreign_key_checks = 1"
+            "SET foreign_key_checks = 0; DROP TABLE books_changelog; SET foreign_key_checks = 1"
         }
     };
     server.sql("shop", change);

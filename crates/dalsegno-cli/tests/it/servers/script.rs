@@ -29,13 +29,12 @@ fn scripted(kind: Kind) {
                 let home = site.outside("home");
                 std::fs::create_dir_all(&home).expect("it can be made");
                 let options = format!(
-                    "[client]\nuser={}\npassword=\"{}\"\nsocket={}\n",
+                    "[client]\nuser={}\nsocket={}\n",
                     server.user(),
-                    server.password(),
                     server.socket().display()
                 );
                 std::fs::write(home.join(".my.cnf"), options).expect("it can be written");
-                command.env("HOME", home);
+                command.env("HOME", home).env("MYSQL_PWD", server.password());
             }
         }
         let done = command.output().expect("dash runs");

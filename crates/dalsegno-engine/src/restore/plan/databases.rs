@@ -33,6 +33,7 @@ pub(super) fn plan_databases(site: &Site, plan: &mut RestorePlan) -> Result<(), 
     }
     for (source, alias) in pairs(&request, &held)? {
         let database = plan_database(site, plan, &source, &alias)?;
+        plan.notes.extend(no_rollback(&database, request.pre_backup));
         plan.databases.push(database);
     }
     let gaps = plan.databases.iter().filter_map(|d| d.gap.as_ref());
@@ -123,6 +124,18 @@ fn plan_database(
         captured,
         target,
     })
+}
+
+/// What is to be known beforehand of a switch that keeps no old copy.
+fn no_rollback(database: &DatabasePlan, pre_backup: bool) -> Option<String> {
+    let (alias, way) = (&database.target.alias, &database.way);
+    let old = if pre_backup {
+        "the old ones are in the backup that is made first"
+    } else {
+        "the old ones are gone then, since no backup is made first"
+    };
+    (!way.keeps && database.exists && !database.elsewhere)
+        .then(|| format!("database {alias}: {}; there will be no rollback, {old}", way.way))
 }
 
 /// A restore beside the site never touches anything that exists.
