@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use dalsegno_testkit::PostgresServer;
+
 use super::{Kind, Server, bookshop};
 use crate::{backup, text};
 
@@ -23,7 +25,7 @@ fn scripted(kind: Kind) {
             Server::Postgresql(server) => {
                 let host = text(server.socket_folder());
                 command.env("PGHOST", host).env("PGPORT", server.port().to_string());
-                command.env("PGUSER", "postgres");
+                command.env("PGUSER", "postgres").env("PGPASSWORD", PostgresServer::PASSWORD);
             }
             Server::Mariadb(server) => {
                 let home = site.outside("home");

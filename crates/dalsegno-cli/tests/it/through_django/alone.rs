@@ -20,7 +20,7 @@ fn loaddata_alone_fills_an_empty_database() {
         "DELETE FROM auth_permission; DELETE FROM django_content_type; DELETE FROM legacy_sale;
          DELETE FROM books_language; DELETE FROM books_genre;",
     );
-    let part = path.join("database/default/data/000001.json");
+    let part = path.join("database/default/4-data/000001.json");
     let said = site.manage(&["loaddata", "--database", "empty", text(&part)]);
     assert!(said.contains("Installed"), "{said}");
     assert_eq!(rows(&site, "archive.sqlite3"), before);

@@ -125,7 +125,7 @@ fn large_tables_are_cut_into_fixtures_and_large_rows_refused() {
     );
     let before = rows(&site, "db.sqlite3");
     let path = backup(&site, "b", &["--skip-media", "--form", "folder"]);
-    let data = path.join("database/default/data");
+    let data = path.join("database/default/4-data");
     let parts: Vec<u64> = std::fs::read_dir(data)
         .expect("it is there")
         .map(|entry| entry.and_then(|e| e.metadata()).expect("it can be asked").len())

@@ -36,6 +36,8 @@ fn that_there_is_no_rollback_is_said_before_and_after() {
     exit 0
     out| Backup b of project bookshop, made [TIME] (Europe/Berlin)
     out|   replaces database default: [SITE]/db.sqlite3 on odd (653 rows now, 720 after)
+    out|     put in place as rows replaced through Django, in one transaction
+    out|     its old rows are NOT kept: there will be no rollback
     out|     table              now  after
     out|     books_book_genres    0     48
     out|     books_language       9      8
@@ -176,7 +178,7 @@ fn rows_are_read_compared_and_checked_out_of_a_backup() {
     damage_rows(&site, "db.sqlite3");
     let diff = run(&site, &["diff", "b"]);
     assert!(diff.stdout.contains("books_note"), "{diff}");
-    let part = path.join("database/default/data/000001.json");
+    let part = path.join("database/default/4-data/000001.json");
     let text = fs::read_to_string(&part).expect("it is text");
     fs::write(&part, text.replacen("Crime", "Prime", 1)).expect("it can be written");
     run(&site, &["restore", "b", "--force"]).expect(20);
@@ -189,7 +191,7 @@ fn rows_are_read_compared_and_checked_out_of_a_backup() {
 fn rows_may_be_left_out_and_without_django_it_is_refused() {
     let site = site();
     let path = backup(&site, "b", &["--exclude-data", "books.LegacySale", "--form", "folder"]);
-    let text = fs::read_to_string(path.join("database/default/data/000001.json"));
+    let text = fs::read_to_string(path.join("database/default/4-data/000001.json"));
     assert!(!text.expect("it is text").contains("books.legacysale"));
     restore(&site, &["b", "--skip-media"]);
     assert_eq!(site.ask("db.sqlite3", "SELECT count(*) FROM legacy_sale"), "0");
