@@ -81,25 +81,27 @@ fn killed_around_the_commit_the_rows_are_old_or_new() {
     site.put_aside();
     let (mut undone, mut complete) = (0, 0);
     let restore = ["restore", "b", "--force", "--no-pre-backup", "--skip-media"];
-    for step in 1.. {
+    // Earlier ones are those of every restore.
+    for step in 7.. {
         let answer = site.call(BINARY, &restore).env("DALSEGNO_DIE_AT", step.to_string()).run();
         if answer.code == 0 {
             break;
         }
         assert_eq!(answer.code, 137, "step {step}: {answer}");
         let answer = ok(&site, &["backup", "--filename", "next", "--skip-media", "--no-compress"]);
-        // After its last line there is nothing left to tell.
-        let told = answer.stderr.contains("it is complete");
-        if told || rows(&site, "db.sqlite3") == before {
-            assert_eq!(rows(&site, "db.sqlite3"), before, "step {step}");
-            complete += 1;
+        let found = rows(&site, "db.sqlite3");
+        // The very last steps leave nothing to be brought to an end.
+        let told = answer.stderr.contains("interrupted");
+        if answer.stderr.contains("it is complete") || !told && found == before {
+            assert_eq!(found, before, "step {step}");
+            complete += u32::from(told);
             site.put_back();
         } else {
-            assert_eq!(rows(&site, "db.sqlite3"), damaged, "step {step}: {answer}");
+            assert_eq!(found, damaged, "step {step}: {answer}");
             undone += 1;
             fs::remove_file(site.path("backups/next.tar")).expect("it was made");
         }
         assert_eq!(site.names("backups_data/temp"), [""; 0], "step {step}");
     }
-    assert!(undone > 3 && complete > 1, "{undone} undone, {complete} complete");
+    assert!(undone > 3 && complete > 0, "{undone} undone, {complete} complete");
 }
