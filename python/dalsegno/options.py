@@ -99,7 +99,12 @@ RESTORE: tuple[Option, ...] = (
         choices=("counts", "full"),
     ),
     Option("keep_going", FLAG, "leave a database or storage that fails as it was, and go on with the others"),
-    Option("to_database", VALUE, "restore the database into a new one instead: `sqlite:////path/to/file`, `postgresql:///NAME`", "URL"),
+    Option(
+        "to_database",
+        VALUE,
+        "restore the database into a new one instead: `sqlite:////file`, `postgresql:///NAME`",
+        "URL",
+    ),
     Option("to_media", VALUE, "restore the default storage into this new folder instead", "DIR"),
     Option("no_pre_backup", FLAG, "do not back up first what will be replaced"),
     Option("create_pre_backup", FLAG, "back up first what will be replaced (the default)", opposite="no_pre_backup"),

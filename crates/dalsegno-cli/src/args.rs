@@ -190,7 +190,7 @@ pub(crate) struct RestoreArgs {
     /// Leave a database or storage that fails as it was, and go on with the others
     #[arg(long)]
     pub(crate) keep_going: bool,
-    /// Restore the database into a new one instead: `sqlite:////path/to/file`, `postgresql:///NAME`
+    /// Restore the database into a new one instead: `sqlite:////file`, `postgresql:///NAME`
     #[arg(long, value_name = "URL")]
     pub(crate) to_database: Option<String>,
     /// Restore the default storage into this new folder instead
