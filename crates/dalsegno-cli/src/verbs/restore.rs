@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use dalsegno_engine::{
-    EngineError, MediaStrategy, NewDatabase, RestorePlan, RestoreReport, RestoreRequest,
-    plan_restore,
+    DatabasePlan, EngineError, MediaStrategy, NewDatabase, RestorePlan, RestoreReport,
+    RestoreRequest, plan_restore,
 };
 use dalsegno_format::ByteSize;
 use serde_json::{Value, json};
@@ -145,6 +145,38 @@ fn database_url(text: &str) -> Result<NewDatabase, EngineError> {
     })
 }
 
+fn database_text(database: &DatabasePlan, out: &mut String) {
+    let verb = if database.exists { "replaces" } else { "creates" };
+    let now: u64 = database.tables.iter().filter_map(|t| t.now).sum();
+    let after: u64 = database.tables.iter().filter_map(|t| t.after).sum();
+    let _ = writeln!(
+        out,
+        "  {verb} database {}: {} ({} rows now, {} after)",
+        database.target.alias,
+        database.target.place(),
+        count(now),
+        count(after)
+    );
+    if database.target.file().is_none() {
+        let _ = writeln!(out, "    put in place as {}", one_line(&database.way.way));
+    }
+    if database.exists && !database.way.keeps {
+        out.push_str("    its old rows are NOT kept: there will be no rollback\n");
+    }
+    let differing: Vec<Vec<String>> = database
+        .tables
+        .iter()
+        .filter(|t| t.now != t.after)
+        .map(|t| {
+            let shown = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), count);
+            vec![format!("    {}", one_line(&t.name)), shown(t.now), shown(t.after)]
+        })
+        .collect();
+    if !differing.is_empty() {
+        out.push_str(&table(&["    table", "now", "after"], &differing, &[1, 2]));
+    }
+}
+
 fn plan_text(plan: &RestorePlan) -> String {
     let metadata = &plan.manifest.metadata;
     let mut out = format!(
@@ -158,35 +190,7 @@ fn plan_text(plan: &RestorePlan) -> String {
         let _ = writeln!(out, "  ANOTHER PROJECT: {}", one_line(other));
     }
     for database in &plan.databases {
-        let verb = if database.exists { "replaces" } else { "creates" };
-        let now: u64 = database.tables.iter().filter_map(|t| t.now).sum();
-        let after: u64 = database.tables.iter().filter_map(|t| t.after).sum();
-        let _ = writeln!(
-            out,
-            "  {verb} database {}: {} ({} rows now, {} after)",
-            database.target.alias,
-            database.target.place(),
-            count(now),
-            count(after)
-        );
-        if database.target.file().is_none() {
-            let _ = writeln!(out, "    put in place as {}", one_line(&database.way.way));
-        }
-        if database.exists && !database.way.keeps {
-            out.push_str("    its old rows are NOT kept: there will be no rollback\n");
-        }
-        let differing: Vec<Vec<String>> = database
-            .tables
-            .iter()
-            .filter(|t| t.now != t.after)
-            .map(|t| {
-                let shown = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), count);
-                vec![format!("    {}", one_line(&t.name)), shown(t.now), shown(t.after)]
-            })
-            .collect();
-        if !differing.is_empty() {
-            out.push_str(&table(&["    table", "now", "after"], &differing, &[1, 2]));
-        }
+        database_text(database, &mut out);
     }
     for storage in &plan.storages {
         let changes = &storage.changes;
