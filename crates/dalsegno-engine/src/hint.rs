@@ -133,7 +133,8 @@ impl EngineError {
                 format!("Set `{setting}` to False, or wait for the version that can.")
             }
             Self::Vendor { .. } => {
-                "SQLite is supported. Name another alias with `--database`, or use `--skip-database`."
+                "SQLite, PostgreSQL, MySQL and MariaDB are supported, others where Django is. Name \
+                 another alias with `--database`, or use `--skip-database`."
                     .to_owned()
             }
             Self::BrokenAlias { .. } => {

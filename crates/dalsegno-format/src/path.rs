@@ -78,19 +78,21 @@ impl TreePath {
     }
 
     /// Whether a symbolic link at this path with this target stays below `root`, read as text: no
-    /// absolute target, no more `..` than there are folders between `root` and the link.
+    /// absolute target; `..` at the beginning only, and no more of it than there are folders between
+    /// `root` and the link. After a name it might go up from wherever another link leads.
     pub fn link_stays_below(&self, target: &[u8], root: &Self) -> bool {
         let Some(rest) = self.below(root) else { return false };
-        let mut depth = rest.iter().filter(|&&b| b == b'/').count();
+        let mut above = rest.iter().filter(|&&b| b == b'/').count();
+        let mut named = false;
         if target.is_empty() || target.starts_with(b"/") || target.contains(&0) {
             return false;
         }
         for component in target.split(|&b| b == b'/') {
             match component {
                 b"" | b"." => {}
-                b".." if depth == 0 => return false,
-                b".." => depth -= 1,
-                _ => depth += 1,
+                b".." if named || above == 0 => return false,
+                b".." => above -= 1,
+                _ => named = true,
             }
         }
         true
@@ -166,6 +168,10 @@ mod tests {
             ("files/d/a", "../b", true),
             ("files/d/a", "../../b", false),
             ("files/d/a", "x/../../../b", false),
+            // `x` may be a link to `.`.
+            ("files/d/a", "x/../../b", false),
+            ("files/d/a", "x/..", false),
+            ("files/d/a", "./../x//y/.", true),
             ("files/a", "/etc", false),
             ("files/a", "", false),
             ("other/a", "b", false),

@@ -334,7 +334,7 @@ fn settings_that_cannot_be() {
     assert_snapshot!(answer, @r#"
     exit 13
     err| error: database `default` is oracle, which this version cannot back up
-    err| hint: SQLite is supported. Name another alias with `--database`, or use `--skip-database`.
+    err| hint: SQLite, PostgreSQL, MySQL and MariaDB are supported, others where Django is. Name another alias with `--database`, or use `--skip-database`.
     "#);
 }
 

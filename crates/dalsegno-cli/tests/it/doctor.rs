@@ -140,18 +140,18 @@ fn secrets_are_masked() {
 }
 
 #[test]
-fn another_engine_is_refused_and_may_be_left_out() {
+fn a_server_that_is_not_there_is_named_and_may_be_left_out() {
     let site = shop_with_secrets();
-    assert_snapshot!(run(&site, &["-q", "backup", "--database", "all"]), @r#"
-    exit 13
-    err| error: database `main` is postgresql, which this version cannot back up
-    err| hint: SQLite is supported. Name another alias with `--database`, or use `--skip-database`.
-    "#);
+    let answer = run(&site, &["-q", "backup", "--database", "all"]);
+    assert_eq!(answer.code, 1, "{answer}");
+    let said = "error: database `main`: cannot connect to `shop on db.example:5432`: ";
+    assert!(answer.stderr.contains(said), "{answer}");
+    assert!(answer.stderr.contains("hint: Check `HOST` and `PORT`"), "{answer}");
     let report = report(&site, &["backup", "--filename", "b"]);
     assert_eq!(report["manifest"]["metadata"]["left_out"][0]["name"], "main");
     assert_snapshot!(run(&site, &["-q", "restore", "b", "--force", "--skip-media", "--database", "main"]), @r#"
     exit 13
-    err| error: database `main` is postgresql, which this version cannot restore
-    err| hint: SQLite is supported. Name another alias with `--database`, or use `--skip-database`.
+    err| error: the backup of `default` is sqlite, the database `main` is postgresql
+    err| hint: A native backup goes back to the engine it came from; name a fitting target with `--database`.
     "#);
 }

@@ -51,12 +51,7 @@ fn another_engine_is_refused() {
     );
     assert_snapshot!(run(&site, &["-q", "restore", "b", "--force"]), @r#"
     exit 13
-    err| error: database `default` is postgresql, which this version cannot restore
-    err| hint: SQLite is supported. Name another alias with `--database`, or use `--skip-database`.
-    "#);
-    assert_snapshot!(run(&site, &["-q", "backup"]), @r#"
-    exit 13
-    err| error: database `default` is postgresql, which this version cannot back up
-    err| hint: SQLite is supported. Name another alias with `--database`, or use `--skip-database`.
+    err| error: the backup of `default` is sqlite, the database `default` is postgresql
+    err| hint: A native backup goes back to the engine it came from; name a fitting target with `--database`.
     "#);
 }
