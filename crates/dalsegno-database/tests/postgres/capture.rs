@@ -177,7 +177,7 @@ fn a_large_table_comes_in_parts_and_several_sessions_read_it_alike() {
         assert_eq!((again.rows, again.bytes), (rows.rows, rows.bytes));
         assert_eq!(again.hash, rows.hash);
         // Alone, a session fills every part; several read less than a part each.
-        let first = other.bytes(&format!("4-data/{:06}.0001.copy", again.id)).len();
+        let first = other.bytes(&format!("4-data/{:06}.000001.copy", again.id)).len();
         assert_eq!(first == 16 << 20, workers == 1, "{first}");
     }
     let parts: Vec<&str> = one.names().into_iter().filter(|n| n.starts_with("4-data/")).collect();
