@@ -98,6 +98,7 @@ impl State {
         let row = session.one("ask for its version", sql, &[])?;
         let mut tables = survey::tables(session)?;
         let excluded = preflight::exclude(session, &mut tables, unwanted)?;
+        preflight::labelled(session)?;
         preflight::hidden(session, &tables)?;
         preflight::wide(session, &tables)?;
         Ok(Self {

@@ -33,6 +33,22 @@ pub(super) fn version(session: &Session) -> Result<()> {
     .into())
 }
 
+/// Refuses large objects with security labels, which are not kept.
+pub(super) fn labelled(session: &mut Session) -> Result<()> {
+    let sql = "SELECT l.objoid FROM pg_catalog.pg_seclabel l
+        WHERE l.classoid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass LIMIT 1";
+    let Some(row) = session.rows("look for labels of large objects", sql, &[])?.pop() else {
+        return Ok(());
+    };
+    Err(Failure::NotCapturable {
+        object: format!("the large object {}", row.get::<_, u32>(0)),
+        place: session.place().clone(),
+        reason: "it has a security label, which would be lost".to_owned(),
+        advice: "Remove its label with `SECURITY LABEL ... IS NULL`, and set it again afterwards.",
+    }
+    .into())
+}
+
 /// Marks the tables whose rows are not wanted, with all partitions of a partitioned one; their
 /// names as people see them, sorted.
 pub(super) fn exclude(

@@ -188,3 +188,19 @@ fn a_value_whose_text_is_too_long_is_refused_before_any_work() {
     options.exclude_rows_of = vec!["blob".to_owned()];
     try_taken(&access(&server, "shop"), &options).unwrap();
 }
+
+#[test]
+fn a_large_object_with_a_security_label_is_refused() {
+    let server = shop("SELECT lo_from_bytea(4711, 'x')");
+    try_taken(&access(&server, "shop"), &options()).unwrap();
+    // No provider of labels is installed here, so the label is put where one would put it.
+    server.psql(
+        "shop",
+        "SET allow_system_table_mods = on;
+         INSERT INTO pg_catalog.pg_seclabel
+            VALUES (4711, 'pg_catalog.pg_largeobject'::regclass, 0, 'selinux', 'secret');",
+    );
+    let error = try_taken(&access(&server, "shop"), &options()).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains("the large object 4711"), "{error}");
+}
