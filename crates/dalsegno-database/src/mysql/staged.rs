@@ -7,11 +7,10 @@ use super::content::rows_digest;
 use super::copy::Copy;
 use super::create_table::CreateTable;
 use super::maker::Maker;
-use super::part::RowSum;
 use super::switch::Work;
 use super::{hashes, quote};
 use crate::{
-    CheckOptions, CheckReport, DatabaseError, Result, SwitchOptions, TableCount, TableHash,
+    CheckOptions, CheckReport, DatabaseError, Result, RowSum, SwitchOptions, TableCount, TableHash,
     Violation, Watch,
 };
 
@@ -268,7 +267,7 @@ fn expected(catalog: &Catalog, read: &BTreeMap<u32, RowSum>) -> Vec<TableHash> {
         TableHash {
             name: table.name.clone(),
             rows: Some(sum.rows),
-            hash: Some(sum.hex()),
+            hash: Some(sum.hash()),
             note: None,
         }
     })

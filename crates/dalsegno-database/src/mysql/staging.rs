@@ -15,10 +15,10 @@ use super::fitness;
 use super::journal::Defaults;
 use super::loading::{Loaded, Loading};
 use super::names::Names;
-use super::part::RowSum;
+use super::part;
 use super::staged::Staged;
 use super::{Access, quote};
-use crate::{CATALOG_FILE, CapturedFile, DatabaseError, Result, Watch};
+use crate::{CATALOG_FILE, CapturedFile, DatabaseError, Result, RowSum, Watch};
 
 /// A table whose keys are built after its rows: those of a smaller one cost nothing.
 const LARGE: u64 = 8 << 20;
@@ -241,11 +241,11 @@ impl Begun {
             return Err(self.copy.damaged(format!("`{name}` comes at the wrong time")));
         }
         self.leave(Some(id), watch)?;
-        let Some(found) = RowSum::of(&bytes) else {
+        let Some(found) = part::sum(&bytes) else {
             return Err(self.copy.damaged(format!("`{name}` ends in the middle of a row")));
         };
         let mut sum = sum;
-        sum.add(found);
+        sum.join(found);
         self.read.insert(id, (sum, parts + 1));
         self.loading.part(&table, bytes, found.rows, watch)
     }
@@ -273,13 +273,13 @@ impl Begun {
             let (sum, parts) = self.read.get(id).copied().unwrap_or_default();
             match said {
                 Some(said) => {
-                    let read = (sum.rows, sum.hex(), sum.bytes, parts);
+                    let read = (sum.rows, sum.hash(), sum.bytes, parts);
                     if read != (said.rows, said.hash.clone(), said.bytes, said.parts) {
                         return Err(self.copy.damaged(format!(
                             "`{name}` has {} rows in {parts} files with hash {}, not {} rows in {} \
                              files with hash {}",
                             sum.rows,
-                            sum.hex(),
+                            sum.hash(),
                             said.rows,
                             said.parts,
                             said.hash

@@ -1,6 +1,6 @@
 //! Rows as `LOAD DATA` reads them, hashed as they are written.
 
-use xxhash_rust::xxh3::xxh3_128;
+use crate::RowSum;
 
 /// Rows that were written one after another.
 #[derive(Debug, Default)]
@@ -9,28 +9,7 @@ pub(super) struct Lines {
     /// Where the row that is being written begins.
     start: usize,
     fields: usize,
-    sum: Sum,
-}
-
-/// What rows come to, in any order.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sum {
-    /// How many.
-    pub(super) rows: u64,
-    hash: u128,
-}
-
-impl Sum {
-    /// Takes one row: its line without the end.
-    pub(super) fn add(&mut self, line: &[u8]) {
-        self.rows += 1;
-        self.hash = self.hash.wrapping_add(xxh3_128(line));
-    }
-
-    /// 32 hexadecimal digits.
-    pub(super) fn hash(&self) -> String {
-        format!("{:032x}", self.hash)
-    }
+    sum: RowSum,
 }
 
 impl Lines {
@@ -68,7 +47,7 @@ impl Lines {
     }
 
     /// The rows that are left, and what all came to.
-    pub(super) fn finish(self) -> (Vec<u8>, Sum) {
+    pub(super) fn finish(self) -> (Vec<u8>, RowSum) {
         (self.bytes, self.sum)
     }
 }
@@ -167,7 +146,7 @@ mod tests {
     #[test]
     fn the_order_of_rows_does_not_matter_and_equal_rows_do_not_cancel() {
         let sum = |rows: &[&[u8]]| {
-            let mut sum = Sum::default();
+            let mut sum = RowSum::default();
             for row in rows {
                 sum.add(row);
             }

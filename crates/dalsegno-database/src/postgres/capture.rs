@@ -12,13 +12,13 @@ use super::connection::{PINNED, Session};
 use super::dump::dump;
 use super::flow::{Event, Job, Parts, read_all};
 use super::program::{Program, find};
-use super::rows::{RowSum, loading, reading, statement};
+use super::rows::{loading, reading, statement};
 use super::survey::Found;
 use super::writing::Writing;
 use super::{Access, large_objects, pool, preflight, references, sequences, survey, view};
 use crate::{
-    CATALOG_FILE, CaptureOptions, Captured, FileColumn, FileSink, Result, Snapshot, TableCount,
-    Unreadable, Watch,
+    CATALOG_FILE, CaptureOptions, Captured, FileColumn, FileSink, Result, RowSum, Snapshot,
+    TableCount, Unreadable, Watch,
 };
 
 /// Bytes of a table from which several sessions read it, if there are [`MANY`].
@@ -287,7 +287,7 @@ fn take(
                     parts.give_back(bytes);
                 }
                 Event::Done(rows) => {
-                    sum.merge(rows);
+                    sum.join(rows);
                     break;
                 }
             }

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use super::Access;
 use super::connection::{Canceller, Session};
-use super::rows::{RowSum, copy};
+use super::rows::copy;
 use super::view::join;
-use crate::{DatabaseError, Result, Watch};
+use crate::{DatabaseError, Result, RowSum, Watch};
 
 /// Bytes of the largest part.
 pub(super) const PART: usize = 16 << 20;

@@ -2,41 +2,10 @@
 
 use std::io::{self, BufRead};
 
-use xxhash_rust::xxh3::xxh3_128;
-
 use super::catalog::{RowsTaken, Table};
 use super::connection::{Session, quoted};
 use super::failure::{Failure, refused};
-use crate::{DatabaseError, Place, Result};
-
-/// What lines were there, whatever their order. Equal lines do not cancel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct RowSum {
-    pub(super) rows: u64,
-    pub(super) bytes: u64,
-    sum: u128,
-}
-
-impl RowSum {
-    /// One line, without its end.
-    pub(super) fn add(&mut self, row: &[u8]) {
-        self.rows += 1;
-        self.bytes += row.len() as u64 + 1;
-        self.sum = self.sum.wrapping_add(xxh3_128(row));
-    }
-
-    /// Lines of another part of the table.
-    pub(super) fn merge(&mut self, other: Self) {
-        self.rows += other.rows;
-        self.bytes += other.bytes;
-        self.sum = self.sum.wrapping_add(other.sum);
-    }
-
-    /// 32 hexadecimal digits.
-    pub(super) fn hash(&self) -> String {
-        format!("{:032x}", self.sum)
-    }
-}
+use crate::{DatabaseError, Place, Result, RowSum};
 
 /// Pages of a table from the first to before the second; without an end, all that follow.
 pub(super) type Pages = (u64, Option<u64>);
@@ -181,7 +150,7 @@ mod tests {
         assert_eq!(sum(&["a", "b", ""]), sum(&["", "b", "a"]));
         assert_ne!(sum(&["a", "a"]).hash(), sum(&["b", "b"]).hash());
         let mut parts = sum(&["a", "c"]);
-        parts.merge(sum(&["b"]));
+        parts.join(sum(&["b"]));
         assert_eq!(parts, sum(&["a", "b", "c"]));
         assert_eq!((parts.rows, parts.bytes, parts.hash().len()), (3, 6, 32));
     }

@@ -4,12 +4,11 @@ use std::io::BufRead;
 
 use sha2::{Digest, Sha256};
 
-use super::row_sum::RowSum;
 use super::session::{qualified, session};
-use crate::Result;
 use crate::postgres::Access;
 use crate::postgres::connection::{Session, literal, quoted};
 use crate::postgres::failure::refused;
+use crate::{LineSum, Result};
 
 /// What tells of a staged copy later: what a switch leaves on the server, and what was in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,7 +203,7 @@ pub(super) fn read(
     let place = session.place().clone();
     let action = || format!("read the rows of `{schema}.{name}`");
     let mut reader = session.client.copy_out(&sql).map_err(refused(action(), &place))?;
-    let mut sum = RowSum::default();
+    let mut sum = LineSum::default();
     loop {
         let bytes = match reader.fill_buf() {
             Ok(bytes) => bytes,
@@ -218,9 +217,9 @@ pub(super) fn read(
             }
         };
         if bytes.is_empty() {
-            return Ok((sum.rows(), sum.hash()));
+            return Ok((sum.ended().rows, sum.ended().hash()));
         }
-        sum.take(bytes);
+        sum.push(bytes);
         let length = bytes.len();
         reader.consume(length);
     }

@@ -54,10 +54,10 @@ pub(super) fn compare(
             Some(it) if it.parts != parts => {
                 format!("{} has {} parts instead of {parts}", label(table), it.parts)
             }
-            Some(it) if it.sum.rows() != rows => {
-                format!("{} has {} rows instead of {rows}", label(table), it.sum.rows())
+            Some(it) if it.sum.ended().rows != rows => {
+                format!("{} has {} rows instead of {rows}", label(table), it.sum.ended().rows)
             }
-            Some(it) if it.sum.hash() != hash || it.sum.bytes() != bytes => {
+            Some(it) if it.sum.ended().hash() != hash || it.sum.ended().bytes != bytes => {
                 format!("the rows of {} are not those that were captured", label(table))
             }
             Some(it) if it.confirmed != rows => {

@@ -6,14 +6,13 @@ use std::sync::mpsc::{
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::row_sum::RowSum;
 use super::session::{qualified, session};
 use crate::error::DatabaseError;
 use crate::postgres::Access;
 use crate::postgres::catalog::{RowsTaken, Table};
 use crate::postgres::connection::{Canceller, Session, quoted};
 use crate::postgres::failure::refused;
-use crate::{Place, Result, Watch};
+use crate::{LineSum, Place, Result, Watch};
 
 /// Bytes that go to a session at once.
 const CHUNK: usize = 256 << 10;
@@ -47,7 +46,7 @@ pub(super) struct Loaders {
 /// What has come of one table.
 #[derive(Default)]
 pub(super) struct Taken {
-    pub(super) sum: RowSum,
+    pub(super) sum: LineSum,
     pub(super) parts: u32,
     /// Rows that the server has confirmed.
     pub(super) confirmed: u64,
@@ -120,7 +119,7 @@ impl Loaders {
             if read == 0 {
                 return Ok(confirmed);
             }
-            self.taken.entry(table.id).or_default().sum.take(&bytes);
+            self.taken.entry(table.id).or_default().sum.push(&bytes);
             watch.bytes(read as u64);
             self.send(table.id, Chunk::Bytes(bytes), watch)?;
         }

@@ -16,7 +16,6 @@ mod names;
 mod plan;
 mod preflight;
 mod rights;
-mod row_sum;
 mod rows_alone;
 mod rows_staged;
 mod schedule;

@@ -98,7 +98,7 @@ impl RowsAlone {
         let begun = bytes.len();
         data.read_to_end(&mut bytes)
             .map_err(|source| DatabaseError::Unreadable { name: file.name.to_owned(), source })?;
-        taken.sum.take(&bytes[begun..]);
+        taken.sum.push(&bytes[begun..]);
         watch.bytes((bytes.len() - begun) as u64);
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let rest = bytes.split_off(whole);

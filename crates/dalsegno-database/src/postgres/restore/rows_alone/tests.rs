@@ -5,11 +5,10 @@ use dalsegno_testkit::PostgresServer;
 
 use super::*;
 use crate::postgres::catalog::{LAYOUT, LargeObjects, TableRows, data_file};
-use crate::postgres::restore::row_sum::RowSum;
 use crate::postgres::{Way, plan, target};
 use crate::{
-    Captured, CheckOptions, Quiet, Recovered, RollbackOptions, Staged, SwitchOptions, Switched,
-    Target, Tls, TlsMode,
+    Captured, CheckOptions, LineSum, Quiet, Recovered, RollbackOptions, Staged, SwitchOptions,
+    Switched, Target, Tls, TlsMode,
 };
 
 const ID: &str = "0193f5a2-0000-7000-8000-0123456789ab";
@@ -97,12 +96,12 @@ fn captured(server: &PostgresServer, access: &Access) -> (Files, Captured) {
             continue;
         }
         text.push('\n');
-        let (mut sum, cut) = (RowSum::default(), text.len() / 2);
-        sum.take(text.as_bytes());
+        let (mut sum, cut) = (LineSum::default(), text.len() / 2);
+        sum.push(text.as_bytes());
         for (part, bytes) in [(1, &text[..cut]), (2, &text[cut..])] {
             files.push((data_file(table.id, part), bytes.as_bytes().to_vec()));
         }
-        let (rows, hash, bytes) = (sum.rows(), sum.hash(), sum.bytes());
+        let (rows, hash, bytes) = (sum.ended().rows, sum.ended().hash(), sum.ended().bytes);
         tables.push(TableRows { id: table.id, rows, hash, bytes, parts: 2 });
     }
     let sequences = "SELECT pg_catalog.setval('public.author_id_seq', 10, true);\n\
